@@ -1,0 +1,1 @@
+"""Logs in, account_hours out: read, decode, measure, fold, write, commit."""

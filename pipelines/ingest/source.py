@@ -1,0 +1,93 @@
+"""What a source of API logs is: it plans slices and reads them as raw blocks.
+
+Decoding, measuring and committing live elsewhere; a source knows positions and bytes only.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Committed = Callable[[str], int | None]
+"""Maps an app_id to the position up to which the lake holds it; None when it has never been seen."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A half-open range of one source partition, read whole by one worker. Picklable, carries no secret.
+
+    uri: the source as the user gave it, without secrets.
+    app_id: `kafka:<topic>:<topic id>:<partition>` or `file:<content id>`; the Delta transaction's app_id.
+    start, end: first offset (or byte) and one past the last one planned.
+    label: what a position is written behind: `topic[partition]@` or `path:`.
+    options: what else the reader needs.
+    """
+
+    uri: str
+    app_id: str
+    start: int
+    end: int
+    label: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RawReject:
+    """Bytes that the source itself could not turn into a record. position is as in Block.positions."""
+
+    position: int
+    reason: str
+    raw: bytes
+
+
+@dataclass
+class Block:
+    """Raw records in one buffer: record i is payload[starts[i]:ends[i]].
+
+    positions: int64[n], the offset of a Kafka message, or the line within the slice (0-based) for files.
+    """
+
+    payload: bytes
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    rejects: list[RawReject] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def lines(self) -> list[bytes]:
+        """The records as separate byte strings (for adapters)."""
+        return [self.payload[a:b] for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """Where one source partition stands. lag_records is None where it cannot be known (files count bytes)."""
+
+    app_id: str
+    name: str
+    committed: int | None
+    log_start: int
+    end: int
+    lag_records: int | None = None
+    lag_seconds: float | None = None
+    lost: tuple[tuple[int, int], ...] = ()
+
+
+class Source(Protocol):
+    """A source of API logs."""
+
+    def plan(self, committed: Committed, max_bytes: int) -> list[Slice]:
+        """The next slices, at most about max_bytes together; empty when there is nothing new."""
+
+    def read(self, part: Slice) -> Iterator[Block]:
+        """All records of a slice. Called in workers."""
+
+    def acknowledge(self, positions: Mapping[str, int]) -> None:
+        """Advice to the broker after the lake's commit; never needed for correctness."""
+
+    def status(self, committed: Committed) -> list[PartitionStatus]:
+        """Per partition: committed, log start, end, lag."""
