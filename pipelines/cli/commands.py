@@ -1,0 +1,39 @@
+"""The table of commands: name, one line of help, and where the function or sub-application lives.
+
+`scarecrow --help` is printed from this table alone; the module of a command is imported when it runs.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command.
+
+    target: `module:attribute` of a function, or of a Typer application for a command with sub-commands.
+    panel: heading in the help.
+    """
+
+    name: str
+    summary: str
+    target: str
+    panel: str
+
+
+_START, _DATA, _FINDINGS, _QUALITY = "Start here", "Data", "Findings", "Quality and set-up"
+
+COMMANDS: tuple[CommandSpec, ...] = (
+    CommandSpec("demo", "Planted campaigns through every stage, to a report.", "pipelines.cli.demo:demo_command", _START),
+    CommandSpec("ingest", "Logs from files or Kafka into the lake.", "pipelines.cli.ingest:ingest_command", _DATA),
+    CommandSpec("compact", "Fold closed hours and days, drop old files.", "pipelines.cli.compact:compact_command", _DATA),
+    CommandSpec("prompt-map", "Fit, list, choose or show the prompt map.", "pipelines.cli.prompt_map:prompt_map_app", _DATA),
+    CommandSpec("produce", "Replay a log file into a Kafka topic.", "pipelines.cli.produce:produce_command", _DATA),
+    CommandSpec("rank", "Rank accounts and campaigns into a mart.", "pipelines.cli.rank:rank_command", _FINDINGS),
+    CommandSpec("suspects", "The most suspect accounts.", "pipelines.cli.suspects:suspects_command", _FINDINGS),
+    CommandSpec("campaigns", "The most suspect campaigns.", "pipelines.cli.campaigns:campaigns_command", _FINDINGS),
+    CommandSpec("explain", "Why an account or campaign stands where it does.", "pipelines.cli.explain:explain_command", _FINDINGS),
+    CommandSpec("report", "One self-contained HTML page.", "pipelines.cli.report:report_command", _FINDINGS),
+    CommandSpec("simulate", "Logs with planted campaigns, truth apart.", "pipelines.cli.simulate:simulate_command", _QUALITY),
+    CommandSpec("evaluate", "A mart against the truth of a simulation.", "pipelines.cli.evaluate:evaluate_command", _QUALITY),
+    CommandSpec("settings", "What is in force and where it comes from.", "pipelines.cli.settings:settings_command", _QUALITY),
+)
