@@ -167,6 +167,40 @@ ACCOUNT_PROFILES = Relation(
     owner="trust-and-safety",
 )
 
+ACCOUNT_ACTIVITY = Relation(
+    "account_activity",
+    "account and day with calls",
+    "Calls by day (UTC): of the first 1,000 accounts by rank and of every member of a campaign.",
+    (
+        _as_of(),
+        Column("account_id", TEXT, "the billed principal", True),
+        Column("day", pa.date32(), "day of event time, UTC", True),
+        Column("requests", COUNT, "calls of that day within the horizon", True, minimum=1),
+    ),
+    owner="trust-and-safety",
+    unique=("account_id", "day"),
+)
+
+RANKINGS_KEPT = 60
+RANKS_KEPT = 1000
+
+RANKING_HISTORY = Relation(
+    "ranking_history",
+    "ranking, kind of subject and subject",
+    "Where accounts and campaigns stood: the last 60 rankings, in each the first 1,000 accounts and every campaign.",
+    (
+        Column("as_of", TIME, "end of the horizon of that ranking", True),
+        Column("subject_kind", TEXT, "account or campaign", True, values=SUBJECTS),
+        Column("id", TEXT, "account_id or campaign_id", True),
+        Column("rank", COUNT, "1 = most suspect", True, minimum=1),
+        Column("score", NUMBER, "log-odds of that ranking", True),
+        Column("families", pa.list_(TEXT), "evidence families with a contribution, ascending", True),
+        Column("contributions", pa.list_(NUMBER), "what each of them added to the score", True),
+    ),
+    owner="trust-and-safety",
+    unique=("as_of", "subject_kind", "id"),
+)
+
 LABELS = Relation(
     "labels",
     "verdict",
@@ -232,6 +266,8 @@ MART: tuple[Relation, ...] = (
     CAMPAIGN_REASONS,
     ACCOUNT_LINKS,
     ACCOUNT_PROFILES,
+    ACCOUNT_ACTIVITY,
+    RANKING_HISTORY,
     LABELS,
     SOURCES,
     RUNS,
