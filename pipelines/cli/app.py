@@ -1,7 +1,7 @@
 """The entry point: global options, and the one place where errors become a sentence and an exit code.
 
-Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted by Ctrl-C. Commands raise
-ScarecrowError (1) or UsageError (2) and never print errors themselves.
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted by Ctrl-C, 141 the reader of a pipe
+left. Commands raise ScarecrowError (1) or UsageError (2) and never print errors themselves.
 """
 
 import os
@@ -20,6 +20,7 @@ from pipelines.errors import ScarecrowError, UsageError
 from pipelines.report.inert import terminal
 
 INTERRUPTED = 128 + signal.SIGINT
+READER_LEFT = 128 + signal.SIGPIPE
 
 app = typer.Typer(
     name="scarecrow",
@@ -55,7 +56,9 @@ def scarecrow(
     ctx: typer.Context,
     settings: Annotated[
         Path | None,
-        typer.Option(help="TOML file with settings.", envvar="SCARECROW_SETTINGS", show_default="scarecrow.toml, if there"),
+        typer.Option(
+            help="TOML file with settings.", envvar="SCARECROW_SETTINGS", show_default="scarecrow.toml"
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
@@ -86,14 +89,23 @@ def run(arguments: Sequence[str]) -> int:
     except ScarecrowError as error:
         return _failed(error, 1, debug)
     except BrokenPipeError:
-        # The reader (`| head`) has left. Point standard output at nothing, or the interpreter complains on exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_left()
+    except SystemExit as leaving:
+        # Typer turns a broken pipe below a command into an exit of its own.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _reader_left()
+        raise
     except (KeyboardInterrupt, typer.Abort):
         print("scarecrow: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # the last resort: a person reads one sentence, whatever broke
         return _unexpected(error, debug)
+
+
+def _reader_left() -> int:
+    # `| head` has what it wanted. Without this the interpreter complains when it flushes on exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_LEFT
 
 
 def _wrong_usage(error: typer.TyperException) -> int:

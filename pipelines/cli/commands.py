@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class CommandSpec:
     """A command.
 
-    target: `module:attribute` of a function, or of a Typer application for a command with sub-commands.
+    target: `module:attribute` within pipelines.cli, a function or (with sub-commands) a Typer application.
     panel: heading in the help.
     """
 
@@ -23,17 +23,27 @@ class CommandSpec:
 _START, _DATA, _FINDINGS, _QUALITY = "Start here", "Data", "Findings", "Quality and set-up"
 
 COMMANDS: tuple[CommandSpec, ...] = (
-    CommandSpec("demo", "Planted campaigns through every stage, to a report.", "pipelines.cli.demo:demo_command", _START),
-    CommandSpec("ingest", "Logs from files or Kafka into the lake.", "pipelines.cli.ingest:ingest_command", _DATA),
-    CommandSpec("compact", "Fold closed hours and days, drop old files.", "pipelines.cli.compact:compact_command", _DATA),
-    CommandSpec("prompt-map", "Fit, list, choose or show the prompt map.", "pipelines.cli.prompt_map:prompt_map_app", _DATA),
-    CommandSpec("produce", "Replay a log file into a Kafka topic.", "pipelines.cli.produce:produce_command", _DATA),
-    CommandSpec("rank", "Rank accounts and campaigns into a mart.", "pipelines.cli.rank:rank_command", _FINDINGS),
-    CommandSpec("suspects", "The most suspect accounts.", "pipelines.cli.suspects:suspects_command", _FINDINGS),
-    CommandSpec("campaigns", "The most suspect campaigns.", "pipelines.cli.campaigns:campaigns_command", _FINDINGS),
-    CommandSpec("explain", "Why an account or campaign stands where it does.", "pipelines.cli.explain:explain_command", _FINDINGS),
-    CommandSpec("report", "One self-contained HTML page.", "pipelines.cli.report:report_command", _FINDINGS),
-    CommandSpec("simulate", "Logs with planted campaigns, truth apart.", "pipelines.cli.simulate:simulate_command", _QUALITY),
-    CommandSpec("evaluate", "A mart against the truth of a simulation.", "pipelines.cli.evaluate:evaluate_command", _QUALITY),
-    CommandSpec("settings", "What is in force and where it comes from.", "pipelines.cli.settings:settings_command", _QUALITY),
+    CommandSpec("demo", "Planted campaigns through every stage, to a report.", "demo:demo_command", _START),
+    CommandSpec("ingest", "Logs from files or Kafka into the lake.", "ingest:ingest_command", _DATA),
+    CommandSpec("compact", "Fold closed hours and days, drop old files.", "compact:compact_command", _DATA),
+    CommandSpec(
+        "prompt-map", "Fit, list, choose or show the prompt map.", "prompt_map:prompt_map_app", _DATA
+    ),
+    CommandSpec("produce", "Replay a log file into a Kafka topic.", "produce:produce_command", _DATA),
+    CommandSpec("rank", "Rank accounts and campaigns into a mart.", "rank:rank_command", _FINDINGS),
+    CommandSpec("suspects", "The most suspect accounts.", "suspects:suspects_command", _FINDINGS),
+    CommandSpec("campaigns", "The most suspect campaigns.", "campaigns:campaigns_command", _FINDINGS),
+    CommandSpec(
+        "explain", "Why an account or campaign stands where it does.", "explain:explain_command", _FINDINGS
+    ),
+    CommandSpec("report", "One self-contained HTML page.", "report:report_command", _FINDINGS),
+    CommandSpec(
+        "simulate", "Logs with planted campaigns, truth apart.", "simulate:simulate_command", _QUALITY
+    ),
+    CommandSpec(
+        "evaluate", "A mart against the truth of a simulation.", "evaluate:evaluate_command", _QUALITY
+    ),
+    CommandSpec(
+        "settings", "What is in force and where it comes from.", "settings:settings_command", _QUALITY
+    ),
 )

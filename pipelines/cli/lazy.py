@@ -15,7 +15,7 @@ class _Placeholder(TyperCommand):
 
     def __init__(self, spec: CommandSpec) -> None:
         super().__init__(
-            name=spec.name, help=spec.summary, short_help=spec.summary, rich_help_panel=spec.panel, callback=None
+            name=spec.name, help=spec.summary, short_help=spec.summary, rich_help_panel=spec.panel
         )
         self.spec = spec
 
@@ -41,7 +41,7 @@ def load(spec: CommandSpec) -> Any:
 
     Raises ScarecrowError when its module is not part of this installation.
     """
-    module_name, _, attribute = spec.target.partition(":")
+    module_name, _, attribute = f"pipelines.cli.{spec.target}".partition(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

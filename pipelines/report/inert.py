@@ -1,4 +1,4 @@
-"""Text from a log, made harmless for a terminal and for a spreadsheet. HTML is escaped by the template engine.
+"""Text from a log, made harmless for a terminal and for a spreadsheet (the template engine escapes HTML).
 
 Ids are chosen by the people under suspicion. An id may carry terminal escapes, marks that turn the reading
 direction, invisible characters, or a spreadsheet formula.
@@ -11,7 +11,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 
 def terminal(text: str) -> str:
-    """The text with every control, format, bidirectional, invisible or unassigned character as its code (`\\x1b`).
+    """The text with every control, bidirectional, invisible or unassigned character as its code (`\\x1b`).
 
     Ordinary letters of every script stay as they are. The result is one line.
     """
@@ -21,7 +21,7 @@ def terminal(text: str) -> str:
 
 
 def spreadsheet(text: str) -> str:
-    """As `terminal`, and with an apostrophe in front of what a spreadsheet would take for a formula (OWASP)."""
+    """As `terminal`, with an apostrophe before what a spreadsheet would take for a formula (OWASP)."""
     shown = terminal(text)
     return "'" + shown if text.lstrip(" '\"").startswith(_FORMULA) else shown
 

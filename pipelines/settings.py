@@ -1,0 +1,309 @@
+"""One typed settings object: flags over environment over a TOML file over defaults.
+
+Belongs here: every setting of the product with its meaning, where each value came from, and the key of the
+keyed hashes. Not here: flags themselves (`pipelines.cli`) and thresholds of detection, which live in
+dataclasses beside the code that uses them and are nested below `rank.detect`.
+
+Environment names are SCARECROW_ and the path with two underscores: `ingest.workers` is
+SCARECROW_INGEST__WORKERS.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from pipelines.errors import ScarecrowError, UsageError
+
+SETTINGS_FILE = "scarecrow.toml"
+PREFIX = "SCARECROW_"
+
+
+class Section(BaseModel):
+    """A group of settings. A name that is not one of them is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LakeSettings(Section):
+    path: str = Field(default="lake", description="folder or object-store address of the lake")
+
+
+class MartSettings(Section):
+    path: str = Field(default="mart.duckdb", description="file of the mart")
+
+
+class IngestSettings(Section):
+    format: str = Field(default="native", description="format of the log, or a mapping file")
+    runner: Literal["inprocess", "prism", "dask"] = Field(default="inprocess", description="Beam runner")
+    workers: int = Field(default=0, ge=0, le=1024, description="worker processes; 0 is one per core")
+    cycle_mib: int = Field(default=256, ge=1, description="MiB of input that one cycle plans and commits")
+    slice_mib: int = Field(default=32, ge=1, description="MiB of input that one worker reads as one slice")
+    dedup_horizon: int = Field(
+        default=4_000_000,
+        ge=0,
+        description="events per source partition over which event_id is unique; 0 never looks",
+    )
+
+    def worker_count(self) -> int:
+        """Worker processes, 0 resolved to one per core."""
+        return self.workers or os.cpu_count() or 1
+
+
+class DetectSettings(Section):
+    """Thresholds of detection."""
+
+
+class RankSettings(Section):
+    horizon_days: float = Field(default=14, gt=0, le=400, description="days before --as-of that are ranked")
+    min_requests: int = Field(
+        default=12, ge=1, description="calls below which an account is 'insufficient', never 0"
+    )
+    detect: DetectSettings = DetectSettings()
+
+
+class PrivacySettings(Section):
+    hash_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="secret of the keyed hashes, at least 16 characters; without it, a generated key file",
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Built by `load_settings`; immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=False
+    )
+
+    lake: LakeSettings = LakeSettings()
+    mart: MartSettings = MartSettings()
+    ingest: IngestSettings = IngestSettings()
+    rank: RankSettings = RankSettings()
+    privacy: PrivacySettings = PrivacySettings()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in: `load_settings` reads the sources, to know where a value came from."""
+        return (init_settings,)
+
+    def origin(self, name: str) -> str:
+        """Where the value of a dotted name came from: flag, environment NAME, file PATH, or default."""
+        return self._origins.get(name, "default")
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting as it is shown. value: never a secret; None when not set."""
+
+    name: str
+    value: object
+    origin: str
+    meaning: str
+    is_secret: bool
+
+
+def load_settings(file: Path | None = None, flags: Mapping[str, object] | None = None) -> Settings:
+    """The settings in force.
+
+    file: a TOML file; without it, SCARECROW_SETTINGS or `scarecrow.toml` of the working directory, if there.
+    flags: dotted names and values from the command line; None means that the flag was not given.
+    Raises UsageError for an unreadable file, a name that is no setting and a value that does not fit.
+    """
+    path = _settings_file(file)
+    layers: list[tuple[str, dict[str, Any]]] = []
+    if path is not None:
+        layers.append((f"file {path}", _read_toml(path)))
+    layers.append(("environment", _read_environment()))
+    layers.append(("flag", _nested(flags or {})))
+
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        _merge(merged, layer)
+        for name in _leaves(layer):
+            origins[name] = f"environment {variable(name)}" if origin == "environment" else origin
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise UsageError(_sentence(error, origins)) from None
+    settings._origins.update(origins)
+    return settings
+
+
+def variable(name: str) -> str:
+    """The environment variable of a dotted name."""
+    return PREFIX + name.replace(".", "__").upper()
+
+
+def setting_rows(settings: Settings) -> list[SettingRow]:
+    """Every setting in order of declaration; of secrets only whether they are set."""
+    rows = []
+    for name, field, value in _fields(settings):
+        is_secret = _is_secret(field)
+        shown = ("(set)" if value is not None else None) if is_secret else value
+        rows.append(SettingRow(name, shown, settings.origin(name), field.description or "", is_secret))
+    return rows
+
+
+def settings_hash(settings: Settings) -> str:
+    """16 hexadecimal digits over all settings but secrets: equal settings, equal hash."""
+    values = {name: value for name, field, value in _fields(settings) if not _is_secret(field)}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def key_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the generated key is kept: $XDG_CONFIG_HOME/scarecrow/hash.key, by default below ~/.config."""
+    home = environment.get("XDG_CONFIG_HOME")
+    return (Path(home) if home else Path.home() / ".config") / "scarecrow" / "hash.key"
+
+
+def hash_key(settings: Settings) -> bytes:
+    """The 16 bytes that key every hash of prompts and identifiers: BLAKE2b of the given key or the key file.
+
+    Without a given key, a random 128-bit one is generated once per user and kept with mode 0600. Raises
+    ScarecrowError when it can be neither read nor written.
+    """
+    given = settings.privacy.hash_key
+    text = given.get_secret_value() if given is not None else _generated_key(key_file())
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _generated_key(path: Path) -> str:
+    # Written whole beside its place, then linked there: of several processes that start at once one link
+    # succeeds, and nobody ever reads half a key.
+    remedy = f"set {variable('privacy.hash_key')} instead"
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".hash.key.")  # O_EXCL, mode 0600
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_hex(16) + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                os.unlink(draft)
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScarecrowError(f"The key file {path} cannot be read or made ({error}); {remedy}.") from error
+    if len(text) < 32:
+        raise ScarecrowError(f"The key file {path} holds no key of 32 characters; restore it, or {remedy}.")
+    return text
+
+
+def _settings_file(file: Path | None) -> Path | None:
+    named = file or (Path(os.environ[PREFIX + "SETTINGS"]) if os.environ.get(PREFIX + "SETTINGS") else None)
+    if named is None:
+        found = Path(SETTINGS_FILE)
+        return found if found.is_file() else None
+    if not named.is_file():
+        raise UsageError(f"The settings file {named} does not exist; name another one with --settings.")
+    return named
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return TomlConfigSettingsSource(Settings, toml_file=path)()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The settings file {path} is not TOML ({error}); correct it.") from error
+    except OSError as error:
+        raise UsageError(
+            f"The settings file {path} cannot be read ({error.strerror}); check its access."
+        ) from error
+
+
+def _read_environment() -> dict[str, Any]:
+    try:
+        return EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise UsageError(f"The environment has a setting that is not JSON ({error}); correct it.") from error
+
+
+def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is None:
+            continue
+        *parents, leaf = name.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _merge(below[key], value)
+        else:
+            below[key] = dict(value) if isinstance(value, dict) else value
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _fields(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, FieldInfo, Any]]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field, value
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """One sentence for the first error. The value is shown only of a known setting that is no secret."""
+    first = error.errors(include_url=False)[0]
+    known = {name: field for name, field, _ in _fields(Settings())}
+    name = ".".join(str(part) for part in first["loc"])
+    origin = origins.get(name) or next((o for n, o in origins.items() if n.startswith(name + ".")), "flag")
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else "`scarecrow settings` lists them."
+        return f"{name} ({origin}) is not a setting; {hint}"
+    field = known.get(name)
+    value = f" = {str(first['input'])[:80]!r}" if field is not None and not _is_secret(field) else ""
+    return f"The setting {name}{value} ({origin}) does not fit: {first['msg'][:1].lower()}{first['msg'][1:]}."
