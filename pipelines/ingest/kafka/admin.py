@@ -1,0 +1,141 @@
+"""Questions to the brokers by kafka-python: the topic's id and partitions, log bounds, offsets by time, group offsets.
+
+Here: one connection per process and server list, and its questions. Not here: reading records (reader.py), decisions (plan.py).
+"""
+
+import atexit
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError, for_code
+from kafka.structs import OffsetAndMetadata
+
+from pipelines.ingest.kafka.clients import python_options
+from pipelines.ingest.kafka.errors import KafkaUnavailable, TopicChanged, translated
+from pipelines.ingest.kafka.settings import KafkaSettings
+
+_Answer = TypeVar("_Answer")
+_COMMITTED = "read_committed"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One incarnation of a topic: its name, id, and the numbers of its partitions in order."""
+
+    name: str
+    topic_id: str
+    partitions: tuple[int, ...]
+
+
+class Admin:
+    """A kafka-python administration connection that is opened when asked first and anew after a failure.
+
+    Every method raises KafkaUnavailable or KafkaRefused. Not thread-safe.
+    """
+
+    def __init__(self, settings: KafkaSettings, servers: str) -> None:
+        self._settings = settings
+        self._servers = servers
+        self._client: KafkaAdminClient | None = None
+
+    def close(self) -> None:
+        """Closes the connection, if one is open."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _ask(self, doing: str, question: Callable[[Any], _Answer]) -> _Answer:
+        try:
+            if self._client is None:
+                options = python_options(self._settings, self._servers)
+                self._client = KafkaAdminClient(**options, bootstrap_timeout_ms=options["request_timeout_ms"])
+            return question(self._client)
+        except (KafkaError, OSError) as error:
+            self.close()
+            raise translated(error, doing, self._servers) from error
+
+    def topic(self, name: str) -> Topic:
+        """What the topic is now. Raises TopicChanged when there is no such topic."""
+        doing = f"describe topic {name}"
+        found = self._ask(doing, lambda client: client.describe_topics([name]))[0]
+        error = for_code(found["error_code"])
+        if error.errno == 3:
+            raise TopicChanged(f"Kafka at {self._servers} has no topic {name!r}; create it, or correct the address.")
+        if error.errno != 0:
+            raise translated(error(), doing, self._servers)
+        partitions = tuple(sorted(p["partition_index"] for p in found["partitions"]))
+        return Topic(name, str(found["topic_id"]), partitions)
+
+    def log_bounds(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Per partition: log start and last stable offset (what a read-committed reader may read up to)."""
+        wanted = [TopicPartition(topic, p) for p in partitions]
+        starts = self._offsets(dict.fromkeys(wanted, OffsetSpec.EARLIEST))
+        ends = self._offsets(dict.fromkeys(wanted, OffsetSpec.LATEST))
+        return {tp.partition: (starts[tp].offset, max(starts[tp].offset, ends[tp].offset)) for tp in wanted}
+
+    def offsets_at(self, topic: str, partitions: Iterable[int], epoch_ms: int) -> dict[int, int]:
+        """Per partition: offset of the first record whose time in Kafka is at or after `epoch_ms`; the end if there is none."""
+        wanted = [TopicPartition(topic, p) for p in partitions]
+        found = self._offsets(dict.fromkeys(wanted, epoch_ms))
+        beyond = [tp for tp in wanted if found[tp].offset < 0]
+        ends = self._offsets(dict.fromkeys(beyond, OffsetSpec.LATEST)) if beyond else {}
+        return {tp.partition: (ends[tp] if tp in ends else found[tp]).offset for tp in wanted}
+
+    def _offsets(self, specs: Mapping[TopicPartition, Any]) -> Any:
+        if not specs:
+            return {}
+        return self._ask(
+            "tell its log offsets",
+            lambda client: client.list_partition_offsets(dict(specs), isolation_level=_COMMITTED),
+        )
+
+    def commit_group(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Sets the group's offsets. Raises KafkaUnavailable when members of the group are alive (they commit themselves)."""
+        wanted = {TopicPartition(topic, p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+        doing = f"commit offsets of group {group}"
+        answers = self._ask(doing, lambda client: client.alter_group_offsets(group, wanted))
+        for error in answers.values():
+            if error.errno != 0:
+                raise translated(error(), doing, self._servers)
+
+    def group_offsets(self, group: str, topic: str) -> dict[int, int]:
+        """The group's committed offsets of a topic."""
+        answers = self._ask(f"tell offsets of group {group}", lambda client: client.list_group_offsets(group))
+        found = answers.get(group, answers)
+        return {tp.partition: o.offset for tp, o in found.items() if tp.topic == topic and o.offset >= 0}
+
+
+# A connection does not survive a fork, so the process is part of the key.
+_open: dict[tuple[int, KafkaSettings, str], Admin] = {}
+
+
+def shared_admin(settings: KafkaSettings, servers: str) -> Admin:
+    """This process's connection to these brokers."""
+    key = (os.getpid(), settings, servers)
+    if key not in _open:
+        _open[key] = Admin(settings, servers)
+    return _open[key]
+
+
+@atexit.register
+def close_shared_admins() -> None:
+    """Closes this process's connections."""
+    for key in [key for key in _open if key[0] == os.getpid()]:
+        _open.pop(key).close()
+
+
+def check_incarnation(admin: Admin, name: str, topic_id: str) -> None:
+    """Raises TopicChanged when the topic now has another id: what was read under its name belongs to another log."""
+    now = admin.topic(name).topic_id
+    if now != topic_id:
+        raise TopicChanged(
+            f"Topic {name!r} was deleted and created anew (id {topic_id}, now {now}); nothing of this slice is used,"
+            " plan again."
+        )
+
+
+__all__ = ["Admin", "KafkaUnavailable", "Topic", "check_incarnation", "close_shared_admins", "shared_admin"]

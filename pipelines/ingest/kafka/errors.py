@@ -1,0 +1,59 @@
+"""Errors of Kafka sources: what is worth a retry and what is not.
+
+Here: the two classes and the translation of client errors. Not here: the retrying itself (the cycle's business).
+"""
+
+from confluent_kafka import KafkaError as BulkError
+from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+
+from pipelines.errors import ScarecrowError
+
+# librdkafka's codes that no waiting cures.
+_REFUSED = frozenset(
+    {
+        BulkError._AUTHENTICATION,
+        BulkError.SASL_AUTHENTICATION_FAILED,
+        BulkError.TOPIC_AUTHORIZATION_FAILED,
+        BulkError.GROUP_AUTHORIZATION_FAILED,
+        BulkError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+
+
+class KafkaUnavailable(ScarecrowError):
+    """The broker does not answer, or not yet as it should: worth another try after a pause."""
+
+
+class KafkaRefused(ScarecrowError):
+    """The broker answered no (credentials, rights): another try changes nothing."""
+
+
+class TopicChanged(ScarecrowError):
+    """The topic is gone, or was deleted and created anew, since the slice was planned: plan again."""
+
+
+def translated(error: KafkaError | OSError, doing: str, servers: str) -> ScarecrowError:
+    """kafka-python's error as ours. doing: what was tried, as the end of "Kafka at ... could not"."""
+    said = _plain(error)
+    if isinstance(error, AuthorizationError | SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
+        return KafkaRefused(
+            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the user's rights."
+        )
+    return KafkaUnavailable(f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable.")
+
+
+def translated_bulk(error: BulkError, doing: str, servers: str) -> ScarecrowError:
+    """librdkafka's error as ours."""
+    said = error.name()
+    if error.code() in _REFUSED:
+        return KafkaRefused(
+            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the user's rights."
+        )
+    if error.code() in (BulkError.UNKNOWN_TOPIC_OR_PART, BulkError._UNKNOWN_TOPIC, BulkError._UNKNOWN_PARTITION):
+        return TopicChanged(f"Kafka at {servers} could not {doing} ({said}); the topic was deleted or lost a partition.")
+    return KafkaUnavailable(f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable.")
+
+
+def _plain(error: Exception) -> str:
+    # kafka-python's messages may quote whole requests, and a request may hold a secret: the class says enough.
+    return type(error).__name__

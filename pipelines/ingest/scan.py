@@ -1,0 +1,488 @@
+"""Compiled JSON scanner: where each known field of each record lies in the raw bytes.
+
+Belongs here: the grammar (RFC 8259, strict), UTF-8 validity, depth, duplicate keys, unescaping in place.
+What a field must contain is checked in `decode`; nothing here allocates per record or makes Python objects.
+"""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from schemas.request import FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
+
+ABSENT: Final = 0
+TEXT: Final = 1
+ESCAPED: Final = 2
+INTEGER: Final = 3
+REAL: Final = 4
+BOOLEAN: Final = 5
+NULL: Final = 6
+NESTED: Final = 7
+
+OK: Final = 0
+NOT_OBJECT: Final = 1
+SYNTAX: Final = 2
+BAD_STRING: Final = 3
+BAD_UTF8: Final = 4
+TOO_DEEP: Final = 5
+DUPLICATE_KEY: Final = 6
+TOO_LARGE: Final = 7
+TRAILING: Final = 8
+TRUNCATED: Final = 9
+EMPTY: Final = 10
+
+SCAN_REASONS: Final = {
+    NOT_OBJECT: "not a JSON object",
+    SYNTAX: "invalid JSON",
+    BAD_STRING: "invalid JSON string (bare control character or bad escape)",
+    BAD_UTF8: "text is not UTF-8",
+    TOO_DEEP: f"nested deeper than {MAX_DEPTH}",
+    DUPLICATE_KEY: "duplicate key",
+    TOO_LARGE: f"record over {MAX_RECORD_BYTES} bytes",
+    TRAILING: "more than one JSON value in the record",
+    TRUNCATED: "record ends too early",
+    EMPTY: "empty record",
+}
+
+_FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
+_FNV_PRIME: Final = np.uint64(0x100000001B3)
+_SLOTS: Final = 256
+
+
+def _fnv(data: bytes) -> int:
+    value = int(_FNV_OFFSET)
+    for byte in data:
+        value = ((value ^ byte) * int(_FNV_PRIME)) & 0xFFFFFFFFFFFFFFFF
+    return value
+
+
+def _key_table() -> tuple[NDArray[np.uint64], NDArray[np.int8]]:
+    hashes = np.zeros(_SLOTS, dtype=np.uint64)
+    fields = np.full(_SLOTS, -1, dtype=np.int8)
+    for index, field in enumerate(FIELDS):
+        value = _fnv(field.name.encode())
+        slot = (value >> 20) % _SLOTS
+        while fields[slot] >= 0:
+            slot = (slot + 1) % _SLOTS
+        hashes[slot] = value
+        fields[slot] = index
+    return hashes, fields
+
+
+def _byte_classes() -> NDArray[np.uint8]:
+    """0: plain character inside a string; 1: anything that needs a look."""
+    classes = np.ones(256, dtype=np.uint8)
+    classes[0x20:0x80] = 0
+    classes[ord('"')] = 1
+    classes[ord("\\")] = 1
+    return classes
+
+
+_KEY_HASHES, _KEY_FIELDS = _key_table()
+_CLASSES = _byte_classes()
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _utf8_length(buf: NDArray[np.uint8], at: int, end: int) -> int:
+    """Bytes of the well-formed multi-byte sequence at `at`, or 0 (Unicode table 3-7)."""
+    first = buf[at]
+    if 0xC2 <= first <= 0xDF:
+        if at + 1 < end and 0x80 <= buf[at + 1] <= 0xBF:
+            return 2
+        return 0
+    if 0xE0 <= first <= 0xEF:
+        if at + 2 >= end:
+            return 0
+        low = 0xA0 if first == 0xE0 else 0x80
+        high = 0x9F if first == 0xED else 0xBF
+        if low <= buf[at + 1] <= high and 0x80 <= buf[at + 2] <= 0xBF:
+            return 3
+        return 0
+    if 0xF0 <= first <= 0xF4:
+        if at + 3 >= end:
+            return 0
+        low = 0x90 if first == 0xF0 else 0x80
+        high = 0x8F if first == 0xF4 else 0xBF
+        if low <= buf[at + 1] <= high and 0x80 <= buf[at + 2] <= 0xBF and 0x80 <= buf[at + 3] <= 0xBF:
+            return 4
+    return 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_hex(byte: int) -> bool:
+    return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
+
+
+@njit(cache=True, nogil=True)
+def _string(buf: NDArray[np.uint8], at: int, end: int, classes: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Scan a string whose opening quote is at at-1. Returns (position of the closing quote, escaped, error).
+
+    The buffer holds a byte below 0x20 at `end`, so the inner loop needs no bound.
+    """
+    escaped = 0
+    while True:
+        while classes[buf[at]] == 0:
+            at += 1
+        if at >= end:
+            return at, escaped, 9
+        byte = buf[at]
+        if byte == 34:
+            return at, escaped, 0
+        if byte == 92:
+            escaped = 1
+            if at + 1 >= end:
+                return at, escaped, 9
+            kind = buf[at + 1]
+            if kind == 117:
+                if at + 5 >= end:
+                    return at, escaped, 9
+                for k in range(2, 6):
+                    if not _is_hex(buf[at + k]):
+                        return at, escaped, 3
+                at += 6
+            elif (
+                kind == 34 or kind == 92 or kind == 47 or kind == 98
+                or kind == 102 or kind == 110 or kind == 114 or kind == 116
+            ):
+                at += 2
+            else:
+                return at, escaped, 3
+        elif byte < 0x20:
+            return at, escaped, 3
+        else:
+            size = _utf8_length(buf, at, end)
+            if size == 0:
+                return at, escaped, 4
+            at += size
+
+
+@njit(cache=True, nogil=True)
+def _number(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """Scan a number. Returns (end, kind); kind 0 is an error."""
+    kind = 3
+    if buf[at] == 45:
+        at += 1
+    if at >= end:
+        return at, 0
+    if buf[at] == 48:
+        at += 1
+    elif 49 <= buf[at] <= 57:
+        while at < end and 48 <= buf[at] <= 57:
+            at += 1
+    else:
+        return at, 0
+    if at < end and buf[at] == 46:
+        kind = 4
+        at += 1
+        digits = at
+        while at < end and 48 <= buf[at] <= 57:
+            at += 1
+        if at == digits:
+            return at, 0
+    if at < end and (buf[at] == 101 or buf[at] == 69):
+        kind = 4
+        at += 1
+        if at < end and (buf[at] == 43 or buf[at] == 45):
+            at += 1
+        digits = at
+        while at < end and 48 <= buf[at] <= 57:
+            at += 1
+        if at == digits:
+            return at, 0
+    return at, kind
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
+    while at < end and (buf[at] == 32 or buf[at] == 10 or buf[at] == 13 or buf[at] == 9):
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _record(
+    buf: NDArray[np.uint8],
+    at: int,
+    end: int,
+    row: int,
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    key_hashes: NDArray[np.uint64],
+    key_fields: NDArray[np.int8],
+    classes: NDArray[np.uint8],
+    max_depth: int,
+) -> int:
+    at = _space(buf, at, end)
+    if at >= end:
+        return 10
+    if buf[at] != 123:
+        return 1
+    at += 1
+    depth = 1
+    is_object = np.uint64(1)
+    field = -1
+    state = 2  # 0 value, 1 after a value, 2 key or }, 3 key, 4 value or ]
+    while True:
+        at = _space(buf, at, end)
+        if at >= end:
+            return 9
+        byte = buf[at]
+        if state == 2 or state == 3:
+            if byte == 34:
+                begin = at + 1
+                at, escaped, error = _string(buf, begin, end, classes)
+                if error:
+                    return error
+                if depth == 1:
+                    field = -1
+                    value = np.uint64(0xCBF29CE484222325)
+                    for k in range(begin, at):
+                        value = (value ^ np.uint64(buf[k])) * np.uint64(0x100000001B3)
+                    slot = (value >> np.uint64(20)) & np.uint64(255)
+                    while key_fields[slot] >= 0:
+                        if key_hashes[slot] == value:
+                            field = key_fields[slot]
+                            break
+                        slot = (slot + np.uint64(1)) & np.uint64(255)
+                    if field >= 0 and kinds[field, row] != 0:
+                        return 6
+                at = _space(buf, at + 1, end)
+                if at >= end:
+                    return 9
+                if buf[at] != 58:
+                    return 2
+                at += 1
+                state = 0
+                continue
+            if byte == 125 and state == 2:
+                state = 1
+                at += 1
+                depth -= 1
+                is_object >>= np.uint64(1)
+                if depth == 0:
+                    break
+                continue
+            return 2
+        if state == 0 or state == 4:
+            if byte == 93 and state == 4:
+                at += 1
+                depth -= 1
+                is_object >>= np.uint64(1)
+                state = 1
+                if depth == 1 and field >= 0:
+                    sizes[field, row] = at - begins[field, row]
+                continue
+            kind = 0
+            begin = at
+            if byte == 34:
+                begin = at + 1
+                at, escaped, error = _string(buf, begin, end, classes)
+                if error:
+                    return error
+                kind = 1 + escaped
+                stop = at
+                at += 1
+            elif byte == 45 or 48 <= byte <= 57:
+                at, kind = _number(buf, at, end)
+                if kind == 0:
+                    return 2
+                stop = at
+            elif byte == 123 or byte == 91:
+                if depth >= max_depth:
+                    return 5
+                if depth == 1 and field >= 0:
+                    begins[field, row] = at
+                    kinds[field, row] = 7
+                is_object = (is_object << np.uint64(1)) | np.uint64(1 if byte == 123 else 0)
+                depth += 1
+                at += 1
+                state = 2 if byte == 123 else 4
+                continue
+            elif byte == 116 and at + 4 <= end and buf[at + 1] == 114 and buf[at + 2] == 117 and buf[at + 3] == 101:
+                kind = 5
+                at += 4
+                stop = at
+            elif (
+                byte == 102 and at + 5 <= end and buf[at + 1] == 97 and buf[at + 2] == 108
+                and buf[at + 3] == 115 and buf[at + 4] == 101
+            ):
+                kind = 5
+                at += 5
+                stop = at
+            elif byte == 110 and at + 4 <= end and buf[at + 1] == 117 and buf[at + 2] == 108 and buf[at + 3] == 108:
+                kind = 6
+                at += 4
+                stop = at
+            else:
+                return 2
+            if depth == 1 and field >= 0:
+                begins[field, row] = begin
+                sizes[field, row] = stop - begin
+                kinds[field, row] = kind
+            state = 1
+            continue
+        # after a value
+        if byte == 44:
+            at += 1
+            state = 3 if is_object & np.uint64(1) else 0
+            continue
+        if byte == 125 and is_object & np.uint64(1):
+            at += 1
+            depth -= 1
+            is_object >>= np.uint64(1)
+            if depth == 0:
+                break
+            if depth == 1 and field >= 0:
+                sizes[field, row] = at - begins[field, row]
+            continue
+        if byte == 93 and not is_object & np.uint64(1):
+            at += 1
+            depth -= 1
+            is_object >>= np.uint64(1)
+            if depth == 1 and field >= 0:
+                sizes[field, row] = at - begins[field, row]
+            continue
+        return 2
+    at = _space(buf, at, end)
+    return 0 if at >= end else 8
+
+
+@njit(cache=True, nogil=True)
+def _scan(
+    buf: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    errors: NDArray[np.int32],
+    key_hashes: NDArray[np.uint64],
+    key_fields: NDArray[np.int8],
+    classes: NDArray[np.uint8],
+    max_depth: int,
+    max_bytes: int,
+) -> None:
+    for row in range(len(starts)):
+        if ends[row] - starts[row] > max_bytes:
+            errors[row] = 7
+            continue
+        errors[row] = _record(
+            buf, starts[row], ends[row], row, begins, sizes, kinds, key_hashes, key_fields, classes, max_depth
+        )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
+    value = 0
+    for k in range(4):
+        byte = np.int64(buf[at + k])
+        if byte >= 97:
+            digit = byte - 87
+        elif byte >= 65:
+            digit = byte - 55
+        else:
+            digit = byte - 48
+        value = value * 16 + digit
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
+    """Resolve the escapes of a scanned string in place; returns its new size. A lone surrogate becomes U+FFFD."""
+    read = begin
+    write = begin
+    stop = begin + size
+    while read < stop:
+        byte = buf[read]
+        if byte != 92:
+            buf[write] = byte
+            write += 1
+            read += 1
+            continue
+        kind = buf[read + 1]
+        if kind != 117:
+            read += 2
+            if kind == 110:
+                kind = 10
+            elif kind == 116:
+                kind = 9
+            elif kind == 114:
+                kind = 13
+            elif kind == 98:
+                kind = 8
+            elif kind == 102:
+                kind = 12
+            buf[write] = kind
+            write += 1
+            continue
+        code = _hex_value(buf, read + 2)
+        read += 6
+        if 0xD800 <= code <= 0xDBFF and read + 6 <= stop and buf[read] == 92 and buf[read + 1] == 117:
+            low = _hex_value(buf, read + 2)
+            if 0xDC00 <= low <= 0xDFFF:
+                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
+                read += 6
+        if 0xD800 <= code <= 0xDFFF:
+            code = 0xFFFD
+        if code < 0x80:
+            buf[write] = code
+            write += 1
+        elif code < 0x800:
+            buf[write] = 0xC0 | (code >> 6)
+            buf[write + 1] = 0x80 | (code & 0x3F)
+            write += 2
+        elif code < 0x10000:
+            buf[write] = 0xE0 | (code >> 12)
+            buf[write + 1] = 0x80 | ((code >> 6) & 0x3F)
+            buf[write + 2] = 0x80 | (code & 0x3F)
+            write += 3
+        else:
+            buf[write] = 0xF0 | (code >> 18)
+            buf[write + 1] = 0x80 | ((code >> 12) & 0x3F)
+            buf[write + 2] = 0x80 | ((code >> 6) & 0x3F)
+            buf[write + 3] = 0x80 | (code & 0x3F)
+            write += 4
+    return write - begin
+
+
+@njit(cache=True, nogil=True)
+def _unescape_all(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    errors: NDArray[np.int32],
+) -> None:
+    for field in range(kinds.shape[0]):
+        for row in range(kinds.shape[1]):
+            if kinds[field, row] == 2 and errors[row] == 0:
+                sizes[field, row] = _unescape(buf, begins[field, row], sizes[field, row])
+                kinds[field, row] = 1
+
+
+class Spans:
+    """Where the fields of n records lie.
+
+    text: uint8 buffer in which escapes are already resolved. begins: int64[F, n]; sizes: int32[F, n] bytes;
+    kinds: uint8[F, n], one of the constants above (ESCAPED does not occur any more); errors: int32[n].
+    F follows `schemas.request.FIELDS`.
+    """
+
+    def __init__(self, payload: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        size = len(payload)
+        self.text = np.empty(size + 8, dtype=np.uint8)
+        self.text[:size] = np.frombuffer(payload, dtype=np.uint8)
+        self.text[size:] = 0
+        shape = (len(FIELDS), len(starts))
+        self.begins = np.zeros(shape, dtype=np.int64)
+        self.sizes = np.zeros(shape, dtype=np.int32)
+        self.kinds = np.zeros(shape, dtype=np.uint8)
+        self.errors = np.zeros(len(starts), dtype=np.int32)
+        _scan(
+            self.text, starts, ends, self.begins, self.sizes, self.kinds, self.errors,
+            _KEY_HASHES, _KEY_FIELDS, _CLASSES, MAX_DEPTH, MAX_RECORD_BYTES,
+        )  # fmt: skip
+        _unescape_all(self.text, self.begins, self.sizes, self.kinds, self.errors)

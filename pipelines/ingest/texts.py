@@ -1,0 +1,317 @@
+"""One compiled pass over the texts of a block: cells, template keys, shingles and elicitation.
+
+Belongs here: what is read off the text itself. Per-request counts and identities are in `measure`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipelines.ingest.elicitation import phrase_tables
+from pipelines.ingest.hashing import mix, siphash, subkeys
+from pipelines.prompt_map.tokens import LETTERS, MAX_TOKENS, term_counts, tokenize
+
+SHINGLE: Final = 8
+"""Tokens of a shingle."""
+TEMPLATE: Final = 4
+"""Tokens of an opening or closing run; texts of fewer than twice as many have no template key."""
+SHINGLE_BYTES: Final = 16
+"""A text keeps at most one shingle per so many bytes, and 16 more."""
+
+
+@njit(cache=True, nogil=True)
+def nearest(vector: NDArray[np.float32], transposed: NDArray[np.float32], half_norms: NDArray[np.float32]) -> int:
+    """Index of the centroid nearest to vector. transposed: float32[d, k]; half_norms: |c|^2 / 2.
+
+    Sums run over the dimensions in order for all centroids at once, so the result does not depend on how
+    the compiler vectorises.
+    """
+    dims, k = transposed.shape
+    best = 0
+    scores = np.empty(k, dtype=np.float32)
+    for c in range(k):
+        scores[c] = -half_norms[c]
+    for d in range(dims):
+        weight = vector[d]
+        for c in range(k):
+            scores[c] += weight * transposed[d, c]
+    for c in range(1, k):
+        if scores[c] > scores[best]:
+            best = c
+    return best
+
+
+@njit(cache=True, nogil=True)
+def project(
+    buckets: NDArray[np.int32],
+    counts: NDArray[np.int32],
+    distinct: int,
+    projection: NDArray[np.float32],
+    log_weights: NDArray[np.float32],
+    vector: NDArray[np.float32],
+) -> bool:
+    """Weighted sum of projection rows, scaled to length 1; False when nothing of the text is known."""
+    dims = projection.shape[1]
+    for d in range(dims):
+        vector[d] = np.float32(0.0)
+    for k in range(distinct):
+        b = buckets[k]
+        weight = log_weights[counts[k]]
+        for d in range(dims):
+            vector[d] += weight * projection[b, d]
+    norm = np.float32(0.0)
+    for d in range(dims):
+        norm += vector[d] * vector[d]
+    if norm <= np.float32(1e-12):
+        return False
+    scale = np.float32(1.0) / np.sqrt(norm)
+    for d in range(dims):
+        vector[d] *= scale
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _shingles(
+    tokens: NDArray[np.uint64],
+    count: int,
+    limit: int,
+    k0: np.uint64,
+    k1: np.uint64,
+    scratch: NDArray[np.uint8],
+    out: NDArray[np.int64],
+    at: int,
+) -> int:
+    """Append the keyed hashes of the shingles that fall into a 1/32 sample; returns the new end."""
+    base = np.uint64(0x9E3779B97F4A7C15)
+    top = np.uint64(1)
+    for _ in range(8):
+        top *= base
+    rolling = np.uint64(0)
+    start = at
+    for k in range(count):
+        rolling = rolling * base + tokens[k]
+        if k >= 8:
+            rolling -= top * tokens[k - 8]
+        if k >= 7:
+            spread = (rolling ^ (rolling >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+            if (spread >> np.uint64(59)) == 0 and at - start < limit:
+                out[at] = mix(rolling, k0, k1, scratch)
+                at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _elicited(
+    tokens: NDArray[np.uint64],
+    angled: NDArray[np.uint8],
+    count: int,
+    lengths: NDArray[np.uint8],
+    keys: NDArray[np.uint64],
+    categories: NDArray[np.int8],
+    tags: NDArray[np.uint64],
+) -> int:
+    """Bit mask of the categories whose phrases occur."""
+    found = 0
+    base = np.uint64(0x9E3779B97F4A7C15)
+    for k in range(count):
+        if angled[k]:
+            for t in range(len(tags)):
+                if tags[t] == tokens[k]:
+                    found |= 2
+        sizes = lengths[tokens[k] >> np.uint64(48)]
+        if sizes == 0:
+            continue
+        for n in range(1, min(8, k + 1) + 1):
+            if not (sizes >> (n - 1)) & 1:
+                continue
+            value = np.uint64(0)
+            for j in range(k - n + 1, k + 1):
+                value = value * base + tokens[j]
+            slot = (value >> np.uint64(20)) & np.uint64(1023)
+            while categories[slot] >= 0:
+                if keys[slot] == value:
+                    found |= 1 << categories[slot]
+                    break
+                slot = (slot + np.uint64(1)) & np.uint64(1023)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _prompts(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    letters: NDArray[np.int32],
+    projection: NDArray[np.float32],
+    log_weights: NDArray[np.float32],
+    topics: NDArray[np.float32],
+    topic_norms: NDArray[np.float32],
+    cells: NDArray[np.float32],
+    cell_norms: NDArray[np.float32],
+    lengths: NDArray[np.uint8],
+    phrase_keys: NDArray[np.uint64],
+    phrase_categories: NDArray[np.int8],
+    tags: NDArray[np.uint64],
+    keys: NDArray[np.uint64],
+    cell: NDArray[np.int32],
+    prompt_hash: NDArray[np.int64],
+    opening: NDArray[np.int64],
+    closing: NDArray[np.int64],
+    elicited: NDArray[np.uint8],
+    shingle_offsets: NDArray[np.int32],
+    shingles: NDArray[np.int64],
+) -> None:
+    tokens = np.empty(4096, dtype=np.uint64)
+    angled = np.zeros(4096, dtype=np.uint8)
+    seen = np.zeros(1 << 17, dtype=np.int32)
+    buckets = np.empty(256, dtype=np.int32)
+    counts = np.empty(256, dtype=np.int32)
+    vector = np.empty(projection.shape[1], dtype=np.float32)
+    scratch = np.empty(8, dtype=np.uint8)
+    base = np.uint64(0x9E3779B97F4A7C15)
+    at = 0
+    per_topic = cell_norms.shape[1]
+    for i in range(len(rows)):
+        row = rows[i]
+        cell[i] = -1
+        prompt_hash[i] = -1
+        opening[i] = -1
+        closing[i] = -1
+        elicited[i] = 0
+        if kinds[row] == 1:
+            begin = begins[row]
+            size = sizes[row]
+            count = tokenize(buf, begin, size, letters, tokens, angled)
+            if count > 0:
+                prompt_hash[i] = np.int64(siphash(buf, begin, size, keys[0], keys[1]) & np.uint64(0x7FFFFFFFFFFFFFFF))
+                distinct = term_counts(tokens, count, seen, buckets, counts)
+                if project(buckets, counts, distinct, projection, log_weights, vector):
+                    topic = nearest(vector, topics, topic_norms)
+                    cell[i] = topic * per_topic + nearest(vector, cells[topic], cell_norms[topic])
+                if count >= 8:
+                    value = np.uint64(0)
+                    for k in range(4):
+                        value = value * base + tokens[k]
+                    opening[i] = mix(value, keys[2], keys[3], scratch)
+                    value = np.uint64(0)
+                    for k in range(count - 4, count):
+                        value = value * base + tokens[k]
+                    closing[i] = mix(value, keys[4], keys[5], scratch)
+                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], scratch, shingles, at)
+                elicited[i] = _elicited(tokens, angled, count, lengths, phrase_keys, phrase_categories, tags)
+        shingle_offsets[i + 1] = at
+
+
+@njit(cache=True, nogil=True)
+def _responses(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    letters: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    shingle_offsets: NDArray[np.int32],
+    shingles: NDArray[np.int64],
+) -> None:
+    tokens = np.empty(4096, dtype=np.uint64)
+    angled = np.zeros(4096, dtype=np.uint8)
+    scratch = np.empty(8, dtype=np.uint8)
+    at = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        if kinds[row] == 1:
+            count = tokenize(buf, begins[row], sizes[row], letters, tokens, angled)
+            if count >= 8:
+                at = _shingles(tokens, count, sizes[row] // 16 + 16, keys[6], keys[7], scratch, shingles, at)
+        shingle_offsets[i + 1] = at
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """What the kernels need of a prompt map.
+
+    projection: float32[buckets, d], idf already multiplied in. topics: float32[d, T]; topic_norms: float32[T],
+    half squared norms. cells: float32[T, d, C]; cell_norms: float32[T, C].
+    """
+
+    projection: NDArray[np.float32]
+    topics: NDArray[np.float32]
+    topic_norms: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    cell_norms: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PromptMeasures:
+    """Per request (n): cell int32 (-1 none), hashes int64 (-1 none), elicited uint8 bit mask; shingles as CSR."""
+
+    cell: NDArray[np.int32]
+    prompt_hash: NDArray[np.int64]
+    opening: NDArray[np.int64]
+    closing: NDArray[np.int64]
+    elicited: NDArray[np.uint8]
+    shingle_offsets: NDArray[np.int32]
+    shingles: NDArray[np.int64]
+
+
+LOG_WEIGHTS: Final = np.concatenate([[0.0], 1.0 + np.log(np.arange(1, 257))]).astype(np.float32)
+"""1 + ln tf for tf up to 256."""
+
+_PHRASES = phrase_tables()
+
+
+def text_keys(key: bytes) -> NDArray[np.uint64]:
+    """SipHash keys of prompt, opening, closing and shingles: uint64[8]."""
+    return np.array(
+        [half for domain in ("prompt", "opening", "closing", "shingle") for half in subkeys(key, domain)],
+        dtype=np.uint64,
+    )
+
+
+def _capacity(sizes: NDArray[np.int32], kinds: NDArray[np.uint8], rows: NDArray[np.int64]) -> int:
+    present = kinds[rows] == 1
+    return int((sizes[rows][present] // SHINGLE_BYTES + 16).sum())
+
+
+def measure_prompts(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    quantiser: Quantiser,
+    keys: NDArray[np.uint64],
+) -> PromptMeasures:
+    """Measure the prompts of the given rows. begins, sizes, kinds: spans of the prompt field over the block."""
+    n = len(rows)
+    out = PromptMeasures(
+        np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64),
+        np.empty(n, np.uint8), np.zeros(n + 1, np.int32), np.empty(_capacity(sizes, kinds, rows), np.int64),
+    )  # fmt: skip
+    _prompts(
+        buf, begins, sizes, kinds, rows, LETTERS, quantiser.projection, LOG_WEIGHTS, quantiser.topics,
+        quantiser.topic_norms, quantiser.cells, quantiser.cell_norms, *_PHRASES, keys,
+        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets, out.shingles,
+    )  # fmt: skip
+    return out
+
+
+def measure_responses(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Sampled shingles of the responses as CSR (offsets int32[n+1], hashes int64)."""
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    shingles = np.empty(_capacity(sizes, kinds, rows), np.int64)
+    _responses(buf, begins, sizes, kinds, rows, LETTERS, keys, offsets, shingles)
+    return offsets, shingles

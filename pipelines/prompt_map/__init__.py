@@ -1,0 +1,1 @@
+"""The prompt map: from the text of a prompt to one of 1,024 cells (METHOD section 1)."""
