@@ -1,0 +1,143 @@
+"""Prompt maps in the lake: one folder per version, and a pointer to the one in use.
+
+A version is the hash of the map's content. Rows of different maps are never summed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import ScarecrowError, UsageError
+from pipelines.ingest.texts import Quantiser
+from pipelines.prompt_map.fit import FittedMap
+from pipelines.prompt_map.tokens import BUCKETS
+
+_ARRAYS: Final = "map.npz"
+_ABOUT: Final = "about.json"
+_CURRENT: Final = "current"
+
+
+@dataclass(frozen=True)
+class PromptMap:
+    """A stored map. centroids: float32[cells, d]; ordinary: float32[cells], share of the fitting sample."""
+
+    version: str
+    quantiser: Quantiser
+    centroids: NDArray[np.float32]
+    ordinary: NDArray[np.float32]
+    about: Mapping[str, Any]
+
+    @property
+    def cells_per_topic(self) -> int:
+        return int(self.quantiser.cell_norms.shape[1])
+
+
+def _folder(lake: Path) -> Path:
+    return lake / "prompt_maps"
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
+    """Store a fitted map; returns its version. Storing the same map twice changes nothing."""
+    used = np.flatnonzero(np.any(fitted.quantiser.projection != 0, axis=1)).astype(np.int32)
+    arrays = {
+        "buckets": used,
+        "projection": fitted.quantiser.projection[used],
+        "topics": fitted.quantiser.topics,
+        "topic_norms": fitted.quantiser.topic_norms,
+        "cells": fitted.quantiser.cells,
+        "cell_norms": fitted.quantiser.cell_norms,
+        "centroids": fitted.centroids,
+        "ordinary": fitted.ordinary,
+    }
+    digest = hashlib.blake2b(digest_size=8)
+    for name, array in arrays.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    version = digest.hexdigest()
+    folder = _folder(lake) / version
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{_ARRAYS}.{os.getpid()}"
+    with temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, folder / _ARRAYS)
+    about = {"version": version, "statistics": asdict(fitted.statistics), "provenance": dict(provenance)}
+    _write(folder / _ABOUT, json.dumps(about, indent=2, sort_keys=True).encode())
+    return version
+
+
+def use(lake: Path, version: str) -> None:
+    """Make a stored version the one that new rows are measured with."""
+    if not (_folder(lake) / version / _ABOUT).exists():
+        raise UsageError(
+            f"prompt map {version} does not exist in {lake}; `scarecrow prompt-map list` shows those that do"
+        )
+    _write(_folder(lake) / _CURRENT, version.encode())
+
+
+def use_first(lake: Path, version: str) -> str:
+    """Make a version the one in use unless another process was quicker; returns the one in use."""
+    pointer = _folder(lake) / _CURRENT
+    temporary = pointer.with_name(f".{_CURRENT}.{os.getpid()}")
+    temporary.write_text(version)
+    try:
+        os.link(temporary, pointer)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    return pointer.read_text().strip()
+
+
+def current(lake: Path) -> str | None:
+    """The version in use, if any."""
+    try:
+        return (_folder(lake) / _CURRENT).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def versions(lake: Path) -> list[Mapping[str, Any]]:
+    """What is known of every stored map, by version."""
+    found = sorted(_folder(lake).glob(f"*/{_ABOUT}"))
+    return [json.loads(path.read_text()) for path in found]
+
+
+def load(lake: Path, version: str) -> PromptMap:
+    """Read a stored map."""
+    folder = _folder(lake) / version
+    try:
+        about = json.loads((folder / _ABOUT).read_text())
+        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"prompt map {version} does not exist in {lake}; `scarecrow prompt-map list` shows those that do"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise ScarecrowError(
+            f"prompt map {version} in {lake} cannot be read ({type(error).__name__}); restore its folder from a backup"
+        ) from error
+    projection = np.zeros((BUCKETS, arrays["projection"].shape[1]), dtype=np.float32)
+    projection[arrays["buckets"]] = arrays["projection"]
+    quantiser = Quantiser(
+        projection, arrays["topics"], arrays["topic_norms"], arrays["cells"], arrays["cell_norms"]
+    )
+    return PromptMap(version, quantiser, arrays["centroids"], arrays["ordinary"], about)
