@@ -1,0 +1,1 @@
+"""Detection: folded rows in, evidence, campaigns and a ranking out (METHOD sections 3 to 6)."""
