@@ -223,7 +223,6 @@ class CorpusPrompts:
         return dress(text, style) if style else text
 
     def topic_of(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Topic of each prompt, -1 for a bare follow-up (used by tests and by the fairness figures)."""
         bases = codes & BASE_MASK
         known = bases < len(self._texts)
         return np.asarray(np.where(known, self._row_topic[np.where(known, bases, 0)], -1))

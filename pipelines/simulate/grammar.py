@@ -201,7 +201,6 @@ class GrammarPrompts:
         return dress(text, style, trade.openers, trade.closers) if style else text
 
     def topic_of(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Topic of each prompt, -1 for a bare follow-up (used by tests and by the fairness figures)."""
         bases = codes & BASE_MASK
         follow_up = (bases >> _TEMPLATE_SHIFT & 15) == _FOLLOW_UP_TEMPLATE
         return np.asarray(np.where(follow_up, -1, bases >> _TOPIC_SHIFT).astype(np.int32))

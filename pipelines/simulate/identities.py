@@ -100,9 +100,8 @@ def draw_identities(count: int, calendar: Calendar, seed: int, rng: np.random.Ge
     ).astype(np.int64)
     agent = rng.choice(len(USER_AGENTS), (count, 2), p=zipf_weights(len(USER_AGENTS), 0.8)).astype(np.int8)
     agent[:, 1] = np.where(rng.random(count) < 0.7, agent[:, 0], agent[:, 1])
-    adopts = np.where(
-        rng.random(count) < 0.3, np.inf, calendar.release + rng.exponential(4.0, count) * DAY
-    )
+    adopts = calendar.release + (rng.exponential(4.0, count) * DAY).astype(np.int64)
+    adopts[rng.random(count) < 0.3] = np.iinfo(np.int64).max
     temperature = rng.choice(np.array([np.nan, 0.0, 0.2, 0.7, 1.0]), count, p=[0.4, 0.2, 0.1, 0.2, 0.1])
     return Identities(
         org=number.copy(),
@@ -115,7 +114,7 @@ def draw_identities(count: int, calendar: Calendar, seed: int, rng: np.random.Ge
         fingerprint=(agent[:, 0].astype(np.int32) * 4 + rng.integers(0, 4, count)).astype(np.int32),
         keys=rng.choice(np.array([1, 2, 3], dtype=np.int8), count, p=[0.75, 0.18, 0.07]),
         model=rng.choice(NEW_MODEL, count, p=[0.45, 0.35, 0.17, 0.03]).astype(np.int8),
-        adopts=np.where(np.isinf(adopts), np.iinfo(np.int64).max, np.minimum(adopts, 2**62)).astype(np.int64),
+        adopts=adopts,
         endpoint=rng.choice(len(ENDPOINTS), count, p=[0.55, 0.25, 0.15, 0.05]).astype(np.int8),
         temperature=temperature.astype(np.float32),
         max_tokens=np.where(

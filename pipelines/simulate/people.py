@@ -6,6 +6,7 @@ imitates people (cover traffic, relays, gateways). Does not belong here: jobs an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipelines.simulate.tempo import Calendar, Rhythm, within_conversations
 HARVEST_INTEREST = 0.45
 """Share of people's interests that lie in topics of the `harvest` family: maths, code, medicine, exercises."""
 MAX_REQUESTS = 700
+POPULAR_SYSTEMS = 4
 _BATCH = 20_000
 
 
@@ -32,8 +34,8 @@ class World:
     calendar: Calendar
     identities: Identities
     conversations: Conversations
-    popular_systems: int
-    """the first so many system prompts are the popular ones that thousands of accounts use"""
+    systems: Sequence[str]
+    """system prompts; the first POPULAR_SYSTEMS are the ones that thousands of accounts use"""
 
 
 @dataclass(frozen=True)
@@ -217,9 +219,7 @@ def _phrases(
 
 def _system_prompts(world: World, count: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Half send none, a third a popular one, the rest one of their own choice."""
-    total = len(world.source.system_prompts)
     kind = rng.random(count)
-    own = rng.integers(0, max(total, 1), count)
-    popular = rng.integers(0, max(world.popular_systems, 1), count)
-    system = np.where(kind < 0.5, NONE, np.where(kind < 0.8, popular, own))
-    return np.where(total > 0, system, NONE).astype(np.int32)
+    own = rng.integers(POPULAR_SYSTEMS, len(world.systems), count)
+    popular = rng.integers(0, POPULAR_SYSTEMS, count)
+    return np.where(kind < 0.5, NONE, np.where(kind < 0.8, popular, own)).astype(np.int32)

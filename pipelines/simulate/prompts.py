@@ -76,6 +76,10 @@ class PromptSource(Protocol):
         """The prompt, with its writer's habit."""
         ...
 
+    def topic_of(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Topic of each prompt, -1 for a bare follow-up."""
+        ...
+
 
 def with_style(codes: npt.NDArray[np.int64], styles: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """The same prompts with a habit around them."""

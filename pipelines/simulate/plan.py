@@ -1,0 +1,126 @@
+"""How many accounts each campaign and each class of a world gets.
+
+Belongs here: arithmetic over the base rate, strategy specifications, group sizes. No traffic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.errors import UsageError
+from pipelines.simulate.campaigns import STRATEGIES
+from pipelines.simulate.look_alikes import LOOK_ALIKES, LookAlike
+
+_SPEC = re.compile(r"(?P<name>[a-z0-9_]+)(:(?P<accounts>\d+))?(:(?P<low>\d+)(-(?P<high>\d+))?)?")
+MIN_CAMPAIGN = 8
+"""Fewer accounts than this are no campaign that anybody could find."""
+
+
+@dataclass(frozen=True)
+class CampaignPlan:
+    """One campaign to plant: strategy, accounts, list prompts per account (lowest, highest)."""
+
+    strategy: str
+    accounts: int
+    lot: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    strategy: str
+    accounts: int | None
+    lot: tuple[int, int]
+
+
+def _parse(text: str) -> _Wish:
+    match = _SPEC.fullmatch(text.strip())
+    if match is None or match["name"] not in STRATEGIES:
+        raise UsageError(
+            f"The strategy '{text}' is unknown; write NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH with one of "
+            f"{', '.join(STRATEGIES)}."
+        )
+    strategy = STRATEGIES[match["name"]]
+    lot = strategy.lot
+    if match["low"]:
+        lot = (int(match["low"]), int(match["high"] or match["low"]))
+    if lot[0] < 1 or lot[1] < lot[0]:
+        raise UsageError(f"The strategy '{text}' asks for {lot[0]} to {lot[1]} prompts; give LOW-HIGH with 1 <= LOW <= HIGH.")
+    accounts = int(match["accounts"]) if match["accounts"] else None
+    if strategy.size == (1, 1):
+        accounts = accounts or 1
+    if accounts is not None and accounts < 1:
+        raise UsageError(f"The strategy '{text}' asks for no account; give at least 1.")
+    return _Wish(strategy.name, accounts, lot)
+
+
+def plan_campaigns(
+    strategies: Sequence[str], accounts: int, base_rate: float, rng: np.random.Generator
+) -> list[CampaignPlan]:
+    """Campaigns whose accounts are `base_rate` of all accounts; sizes given in `strategies` are kept as they are."""
+    if not 0 <= base_rate <= 0.5:
+        raise UsageError(f"A base rate of {base_rate} is out of range; use 0 to 0.5 (0.03 is 3 % of the accounts).")
+    budget = round(base_rate * accounts)
+    wishes = [_parse(text) for text in strategies] if strategies else _choose(budget, rng)
+    fixed = sum(wish.accounts for wish in wishes if wish.accounts is not None)
+    open_wishes = [wish for wish in wishes if wish.accounts is None]
+    lowest = sum(_low(wish) for wish in open_wishes)
+    if open_wishes and fixed + lowest > budget:
+        raise UsageError(
+            f"{len(wishes)} campaigns need at least {fixed + lowest} accounts but a base rate of {base_rate} of "
+            f"{accounts} accounts allows {budget}; raise the base rate or the accounts, or give sizes (NAME:ACCOUNTS)."
+        )
+    spare = budget - fixed - lowest if open_wishes else 0
+    plans = []
+    for wish in wishes:
+        size = wish.accounts
+        if size is None:
+            room = STRATEGIES[wish.strategy].size[1] - _low(wish)
+            extra = min(room, int(rng.uniform(0.5, 1.5) * spare / len(open_wishes))) if room else 0
+            size = _low(wish) + max(0, min(extra, spare))
+        plans.append(CampaignPlan(wish.strategy, size, wish.lot))
+    total = sum(plan.accounts for plan in plans)
+    needed = total + sum(look_alike.group[0] for look_alike in LOOK_ALIKES) + 20
+    if needed > accounts:
+        raise UsageError(
+            f"{accounts} accounts are too few for {len(plans)} campaigns of {total} accounts and one of every ordinary "
+            f"class; use at least {needed}."
+        )
+    return plans
+
+
+def _low(wish: _Wish) -> int:
+    return STRATEGIES[wish.strategy].size[0]
+
+
+def _choose(budget: int, rng: np.random.Generator) -> list[_Wish]:
+    """As many different strategies as the budget gives some 24 accounts each, in a random order."""
+    if budget == 0:
+        return []
+    if budget < MIN_CAMPAIGN:
+        raise UsageError(
+            f"The base rate allows {budget} harvesting accounts, too few for a campaign; "
+            f"allow at least {MIN_CAMPAIGN}, set it to 0, or name a strategy with its size (single_heavy:1)."
+        )
+    names = [name for name, strategy in STRATEGIES.items() if strategy.size[0] == 15]
+    picked = [str(name) for name in rng.permutation(names)[: max(1, (budget - 1) // 24)]]
+    wishes = [_Wish(name, None, STRATEGIES[name].lot) for name in picked]
+    if budget < 15 + 1:
+        wishes = [_Wish(picked[0], budget, STRATEGIES[picked[0]].lot)]
+    elif budget >= 60:
+        wishes.append(_Wish("single_heavy", 1, STRATEGIES["single_heavy"].lot))
+    return wishes
+
+
+def look_alike_groups(look_alike: LookAlike, ordinary: int, rng: np.random.Generator) -> list[int]:
+    """Sizes of the groups of one class in a world of `ordinary` ordinary accounts; at least one group."""
+    wanted = max(look_alike.group[0], round(look_alike.share * ordinary))
+    sizes: list[int] = []
+    while wanted >= look_alike.group[0]:
+        size = int(min(wanted, rng.integers(look_alike.group[0], look_alike.group[1] + 1)))
+        sizes.append(size)
+        wanted -= size
+    return sizes

@@ -1,0 +1,82 @@
+"""The truth of a simulated world, in a file of its own: which accounts harvest, for whom, and how.
+
+One JSON object: `world` (how it was made), `campaigns` (one object each, with what was bought per day), `accounts`
+(one object each: account_id, class, is_harvesting, campaign_id, strategy, requests, harvest_requests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from pipelines.simulate.requests import Traffic
+from pipelines.simulate.tempo import DAY, Calendar
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PlantedCampaign:
+    """One campaign: its public id, its strategy, the numbers of its accounts."""
+
+    campaign_id: str
+    strategy: str
+    accounts: npt.NDArray[np.integer]
+
+
+def truth_of(
+    world: dict[str, Any],
+    ids: Sequence[str],
+    classes: Sequence[str],
+    campaigns: Sequence[PlantedCampaign],
+    requests: Traffic,
+    calendar: Calendar,
+) -> dict[str, Any]:
+    """The truth as one JSON-ready object."""
+    total = np.bincount(requests.account, minlength=len(ids))
+    bought = np.bincount(requests.account[requests.harvest], minlength=len(ids))
+    member: dict[int, PlantedCampaign] = {
+        int(number): campaign for campaign in campaigns for number in campaign.accounts
+    }
+    described = []
+    for campaign in campaigns:
+        own = np.isin(requests.account, campaign.accounts)
+        harvest = own & requests.harvest
+        day = (requests.time[harvest] - calendar.start) // DAY
+        described.append(
+            {
+                "campaign_id": campaign.campaign_id,
+                "strategy": campaign.strategy,
+                "accounts": len(campaign.accounts),
+                "requests": int(own.sum()),
+                "harvest_requests": int(harvest.sum()),
+                "harvest_requests_by_day": np.bincount(day, minlength=calendar.days).tolist(),
+                "distinct_prompts": len(np.unique(requests.prompt[harvest])),
+            }
+        )
+    accounts = []
+    for number, (account_id, name) in enumerate(zip(ids, classes, strict=True)):
+        campaign = member.get(number)  # type: ignore[assignment]
+        accounts.append(
+            {
+                "account_id": account_id,
+                "class": name,
+                "is_harvesting": campaign is not None,
+                "campaign_id": campaign.campaign_id if campaign else None,
+                "strategy": campaign.strategy if campaign else None,
+                "requests": int(total[number]),
+                "harvest_requests": int(bought[number]),
+            }
+        )
+    return {"format": FORMAT, "world": world, "campaigns": described, "accounts": accounts}
+
+
+def write_truth(path: Path, truth: dict[str, Any]) -> None:
+    """Writes the truth file."""
+    path.write_bytes(orjson.dumps(truth, option=orjson.OPT_INDENT_2))
