@@ -6,25 +6,46 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from pipelines.errors import UsageError
 from pipelines.report.inert import spreadsheet, terminal
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> None:
-    """Prints a table; right holds the indices of right-aligned columns. Cells are text, never markup."""
+def one_format(as_json: bool, as_csv: bool) -> None:
+    """Raises UsageError when both formats are asked for."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other; choose one.")
+
+
+def print_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Iterable[int] = (),
+    wide: Iterable[int] = (),
+) -> None:
+    """Prints a table. right: indices of right-aligned columns. wide: columns that are broken before others.
+
+    Cells are text, never markup. Into a pipe every row is one line.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    aligned = set(right)
+    aligned, foldable = set(right), set(wide)
     for index, name in enumerate(header):
         number = index in aligned
-        table.add_column(name, justify="right" if number else "left", no_wrap=number, overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if number else "left",
+            no_wrap=bool(foldable) and index not in foldable,
+            overflow="fold",
+        )
     for row in rows:
         table.add_row(*(Text(terminal(cell)) for cell in row))
     console = Console(highlight=False)
-    # A pipe has no width of its own: rows then stay on one line each.
-    console.print(table, width=None if console.is_terminal else 400)
+    if not console.is_terminal:
+        console.width = 10_000
+    console.print(table, crop=False)
 
 
 def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -32,7 +53,15 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in row])
+        writer.writerow([_cell(value) for value in row])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return spreadsheet("; ".join(str(part) for part in value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return spreadsheet(value) if isinstance(value, str) else value
 
 
 def print_json(value: object) -> None:

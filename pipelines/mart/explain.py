@@ -10,7 +10,7 @@ from pipelines.errors import UsageError
 from pipelines.mart import queries
 from pipelines.mart.open import Mart
 from pipelines.mart.rows import Campaign, Kind, Label, Link, Member, Reason, Source, Suspect
-from pipelines.mart.words import family_name, settles, told, wording
+from pipelines.mart.words import instant, place, probability, settles, told, wording
 from pipelines.report.inert import terminal
 from schemas.missing import EVIDENCE_OF_FIELD
 
@@ -26,17 +26,27 @@ class Finding:
     says: str
     seen: str
     peers: str
+    peer_percentile: float | None
     contribution: float
     ordinary_cause: str
+
+
+@dataclass(frozen=True)
+class OrdinaryCause:
+    """What would explain some of the evidence innocently. explains: what each piece of that evidence says."""
+
+    cause: str
+    explains: list[str]
 
 
 @dataclass(frozen=True)
 class Explanation:
     """An account or campaign explained.
 
-    among: how many of its kind are ranked. found: evidence for it, against: evidence against it, both strongest
-    first. ordinary_causes: what would explain the evidence innocently. unavailable: evidence that nobody could
-    look at, and why. settle: what a person can do next. accounts: members of a campaign, 1 for an account.
+    among: how many of its kind are ranked. found: evidence for it, against: evidence against it, both
+    strongest first. ordinary_causes: what would explain the evidence innocently. unavailable: evidence that
+    nobody could look at, and why. settle: what a person can do next. accounts: members of a campaign, 1 for
+    an account.
     """
 
     kind: Kind
@@ -59,7 +69,7 @@ class Explanation:
     growth_7d: float | None
     found: list[Finding]
     against: list[Finding]
-    ordinary_causes: list[str]
+    ordinary_causes: list[OrdinaryCause]
     members: list[Member]
     links: list[Link]
     linked_accounts: int
@@ -71,8 +81,8 @@ class Explanation:
 def explain(mart: Mart, subject: str, kind: Kind | None = None, links: int = 10) -> Explanation:
     """Explains an id, of an account or of a campaign; links: how many links are told.
 
-    The id may also be given as a terminal showed it, with codes for invisible characters. Raises UsageError when
-    the ranking holds no such id, or both an account and a campaign of that name and kind is None.
+    The id may also be given as a terminal showed it, with codes for invisible characters. Raises UsageError
+    when the ranking holds no such id, or both an account and a campaign of that name and kind is None.
     """
     account, campaign = _find(mart, subject, kind)
     if account is None and campaign is None:
@@ -161,18 +171,38 @@ def finding(reason: Reason) -> Finding:
     words = wording(reason.reason)
     peers = []
     if reason.peer_median is not None:
-        peers.append(f"half of the peers are below {told(reason.peer_median, words.unit)}")
+        peers.append(f"median of peers {told(reason.peer_median, words.unit)}")
     if reason.peer_percentile is not None:
-        peers.append(f"higher than {reason.peer_percentile:.4g} % of them")
+        peers.append(place(reason.peer_percentile))
     return Finding(
         reason.family,
         reason.reason,
         words.says,
         "" if reason.value is None else told(reason.value, words.unit),
         ", ".join(peers),
+        reason.peer_percentile,
         reason.contribution,
         reason.ordinary_cause,
     )
+
+
+def standing(e: Explanation) -> list[str]:
+    """Where it stands, in sentences; the first one names it."""
+    first = f"{e.kind.capitalize()} {e.id} is number {e.rank:,} of {e.among:,}, as of {instant(e.as_of)}."
+    p = "" if e.p_value is None else f", p-value {probability(e.p_value)}"
+    second = f"Score {e.score:.2f}{p}. Confidence {e.confidence}. State {e.state.replace('_', ' ')}."
+    if e.label is not None:
+        second += f" Label in force: {e.label.replace('_', ' ')}."
+    third = f"{e.requests:,} calls from {instant(e.first_seen)} to {instant(e.last_seen)}"
+    if e.kind == "campaign":
+        third = f"{e.accounts:,} accounts made {third}, taking {e.completion_tokens or 0:,} tokens"
+        if e.growth_7d is not None:
+            third += f"; the last 7 days are {e.growth_7d:.3g} times the 7 before"
+    sentences = [first, second, third + "."]
+    if e.campaign_id is not None:
+        rank = "" if e.campaign_rank is None else f" (number {e.campaign_rank:,} of the campaigns)"
+        sentences.append(f"It belongs to campaign {e.campaign_id}{rank}.")
+    return sentences
 
 
 def _findings(reasons: list[Reason]) -> tuple[list[Finding], list[Finding]]:
@@ -180,8 +210,12 @@ def _findings(reasons: list[Reason]) -> tuple[list[Finding], list[Finding]]:
     return [f for f in known if f.contribution > 0], [f for f in known if f.contribution < 0]
 
 
-def _causes(found: list[Finding]) -> list[str]:
-    return list(dict.fromkeys(f.ordinary_cause for f in found if f.ordinary_cause))
+def _causes(found: list[Finding]) -> list[OrdinaryCause]:
+    by_cause: dict[str, list[str]] = {}
+    for f in found:
+        if f.ordinary_cause:
+            by_cause.setdefault(f.ordinary_cause, []).append(f.says)
+    return [OrdinaryCause(cause, list(dict.fromkeys(says))) for cause, says in by_cause.items()]
 
 
 def _unavailable(reasons: list[Reason], sources: list[Source]) -> list[str]:
@@ -196,7 +230,11 @@ def _unavailable(reasons: list[Reason], sources: list[Source]) -> list[str]:
             told_of[f"{what}: the field {name} is missing in {', '.join(dict.fromkeys(where))}"] = None
     named = {e for name in fields for e in EVIDENCE_OF_FIELD.get(name, ())}
     for reason in reasons:
-        if reason.value is None and reason.contribution == 0 and f"{reason.family}.{reason.reason}" not in named:
+        if (
+            reason.value is None
+            and reason.contribution == 0
+            and f"{reason.family}.{reason.reason}" not in named
+        ):
             told_of[f"{wording(reason.reason).says}: not enough data, or a field is missing"] = None
     return list(told_of)
 
@@ -204,7 +242,10 @@ def _unavailable(reasons: list[Reason], sources: list[Source]) -> list[str]:
 def _settle(found: list[Finding], requests: int) -> list[str]:
     steps = dict.fromkeys(step for f in found if (step := settles(f.family)) is not None)
     if requests < FEW_REQUESTS:
-        steps[f"Wait for more than its {requests} calls, or rank a longer horizon: the tests gain power with calls."] = None
+        wait = (
+            f"Wait for more than its {requests} calls, or rank a longer horizon: tests gain power with calls."
+        )
+        steps[wait] = None
     return list(steps)
 
 
@@ -229,9 +270,11 @@ def _as_shown(mart: Mart, subject: str, kind: Kind | None) -> str:
         """
         SELECT id FROM (
             SELECT account_id AS id FROM suspect_accounts UNION SELECT campaign_id FROM suspect_campaigns
-        ) WHERE levenshtein(id, $1) <= greatest(1, length($1) // 4) ORDER BY levenshtein(id, $1), id LIMIT 1""",
+        ) WHERE levenshtein(id, $1) <= greatest(1, length($1) // 4)
+        ORDER BY levenshtein(id, $1), id LIMIT 1""",
         subject,
     )
-    hint = f"did you mean {terminal(near[0][0])}?" if near else "`scarecrow suspects` and `scarecrow campaigns` list ids."
+    lists = "`scarecrow suspects` and `scarecrow campaigns` list ids."
+    hint = f"did you mean {terminal(near[0][0])}?" if near else lists
     what = kind or "account or campaign"
     raise UsageError(f"The ranking in {mart.path} has no {what} {terminal(subject)}; {hint}")

@@ -1,6 +1,6 @@
 """Opens a mart for reading, and says in one sentence what is wrong with a file that is none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipelines.errors import ScarecrowError, UsageError
 from schemas.describe import sql_type
 from schemas.mart import MART
 
-_READER = {
+_READER: dict[str, str | bool | int | float | list[str]] = {
     # A reader needs neither the network nor other files, whatever a macro in the file asks for.
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -31,16 +31,18 @@ class Mart:
         """All rows of a query. Raises ScarecrowError when the file turns out to be damaged."""
         try:
             return self.connection.execute(sql, list(parameters)).fetchall()
+        except duckdb.ProgrammingError:
+            raise  # a query of ours is wrong; the file is not
         except duckdb.Error as error:
             raise ScarecrowError(_damaged(self.path, error)) from error
 
 
 @contextmanager
 def open_mart(path: str) -> Iterator[Mart]:
-    """A mart, read-only, for the time of a with statement; a mart that replaces the file meanwhile is not seen.
+    """A mart, read-only, for the time of a with statement; a file that replaces it meanwhile is not seen.
 
-    Raises UsageError when there is no such file; ScarecrowError when it is no mart, damaged, or made by another
-    version (a relation or column of schemas.mart is missing or has another type).
+    Raises UsageError when there is no such file; ScarecrowError when it is no mart, damaged, or made by
+    another version (a relation or column of schemas.mart is missing or has another type).
     """
     if not Path(path).is_file():
         raise UsageError(f"The mart {path} does not exist; make it with `scarecrow rank --mart {path}`.")
@@ -74,8 +76,7 @@ def _check_version(mart: Mart) -> None:
             wanted = sql_type(column.type).replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
             kind = found.get((relation.name, column.name))
             if kind != wanted:
-                what = "is missing" if kind is None else f"is {kind} instead of {wanted}"
+                what = f"{relation.name}.{column.name} " + ("is missing" if kind is None else f"is {kind}")
                 raise ScarecrowError(
-                    f"The mart {mart.path} was made by another version of Scarecrow ({relation.name}.{column.name} "
-                    f"{what}); make it anew with `scarecrow rank --mart {mart.path}`."
+                    f"The mart {mart.path} was made by another version of Scarecrow ({what}); make it anew with `scarecrow rank --mart {mart.path}`."
                 )

@@ -1,4 +1,4 @@
-"""The questions that the command line and the report ask of a mart. Each returns rows of pipelines.mart.rows."""
+"""The questions that the command line and the report ask of a mart; answers are pipelines.mart.rows."""
 
 from pipelines.mart.open import Mart
 from pipelines.mart.rows import Activity, Campaign, Kind, Label, Link, Member, Reason, Run, Source, Suspect
@@ -9,8 +9,8 @@ _ACCOUNT = """
     FROM suspect_accounts"""
 
 _CAMPAIGN = """
-    SELECT as_of, rank, campaign_id, score, accounts, requests, completion_tokens, first_seen, last_seen, growth_7d,
-           reasons, confidence, label, state
+    SELECT as_of, rank, campaign_id, score, accounts, requests, completion_tokens, first_seen, last_seen,
+           growth_7d, reasons, confidence, label, state
     FROM suspect_campaigns"""
 
 _REASON = "SELECT family, reason, value, peer_median, peer_percentile, contribution, ordinary_cause FROM "
@@ -104,8 +104,8 @@ def campaign_activity(mart: Mart, campaign_id: str) -> list[Activity]:
 def labels(mart: Mart, kind: Kind, subject: str) -> list[Label]:
     """Verdicts on a subject, the newest first."""
     sql = """
-        SELECT verdict, author, reason, at, until FROM labels
-        WHERE subject_kind = ? AND subject_id = ? ORDER BY at DESC"""
+        SELECT verdict, author, reason, "at", until FROM labels
+        WHERE subject_kind = ? AND subject_id = ? ORDER BY "at" DESC"""
     return [Label(*row) for row in mart.rows(sql, kind, subject)]
 
 
@@ -115,8 +115,8 @@ def sources(mart: Mart) -> list[Source]:
         Source(*row)
         for row in mart.rows(
             """
-            SELECT source, app_id, committed, end_position, lag_records, lag_seconds, newest_event_time, records,
-                   rejects, duplicates, missing_fields, unavailable_reasons
+            SELECT source, app_id, committed, end_position, lag_records, lag_seconds, newest_event_time,
+                   records, rejects, duplicates, missing_fields, unavailable_reasons
             FROM sources ORDER BY source, app_id"""
         )
     ]
@@ -128,8 +128,8 @@ def runs(mart: Mart, top: int) -> list[Run]:
         Run(*row)
         for row in mart.rows(
             """
-            SELECT as_of, horizon_days, code_version, map_version, settings_hash, lake_version, account_hours, accounts,
-                   campaigns, links, seconds
+            SELECT as_of, horizon_days, code_version, map_version, settings_hash, lake_version, account_hours,
+                   accounts, campaigns, links, seconds
             FROM runs ORDER BY as_of DESC LIMIT ?""",
             top,
         )
@@ -146,5 +146,7 @@ def ranked(mart: Mart) -> tuple[int, int]:
 
 def confidence_counts(mart: Mart) -> dict[str, tuple[int, int]]:
     """Per confidence: accounts, and their calls."""
-    sql = "SELECT confidence, count(*), sum(requests)::BIGINT FROM suspect_accounts GROUP BY confidence ORDER BY confidence"
+    sql = """
+        SELECT confidence, count(*), sum(requests)::BIGINT FROM suspect_accounts
+        GROUP BY confidence ORDER BY confidence"""
     return {confidence: (int(n), int(requests)) for confidence, n, requests in mart.rows(sql)}

@@ -1,10 +1,11 @@
 """Wording: what each piece of evidence says, in which unit it is told, and what would settle it.
 
-Belongs here: sentences for people. Not here: how evidence is computed and weighed (`pipelines.detect`). A reason
-without an entry is worded from the meaning of the profile column of its name, or from its name.
+Belongs here: sentences for people. Not here: how evidence is computed and weighed (`pipelines.detect`). A
+reason without an entry is worded from the meaning of the profile column of its name, or from its name.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from schemas.mart import ACCOUNT_PROFILES
@@ -69,21 +70,25 @@ FAMILY_NAMES: dict[str, str] = {
     "group": "What its prompts have in common with a group's",
 }
 
+_GATEWAY = (
+    "Ask whether a gateway or reseller stands in front of many people, and have it pass their user ids."
+)
+
 _SETTLES: dict[str, str] = {
-    "tempo": "Ask whether a scheduled job is declared for this account: a job's hours explain calls without a pause.",
-    "coverage": "Ask whether a gateway or reseller stands in front of many people, and have it pass their user ids.",
-    "diversity": "Ask whether a gateway or reseller stands in front of many people, and have it pass their user ids.",
+    "tempo": "Ask whether a scheduled job is declared for this account: it would explain calls without a pause.",
+    "coverage": _GATEWAY,
+    "diversity": _GATEWAY,
     "systematicity": (
-        "Ask for the use case: a list worked through once, never followed up, fits a data set being made as well as "
-        "a batch job on natural inputs."
+        "Ask for the use case: a list worked through once, never followed up, fits a data set being made as "
+        "well as a batch job on natural inputs."
     ),
     "elicitation": (
         "Compare with the declared use: makers of synthetic data who say so, and evaluation teams, ask the same."
     ),
-    "linkage": "Compare sign-up, billing and key records of the linked accounts: one legal customer explains them.",
+    "linkage": "Compare sign-up, billing and key records of the linked accounts: one customer explains them.",
     "group": (
-        "Ask the holders of the linked accounts whether they work on a common list. A class, a team's evaluation set "
-        "or one application also share a list, but then the same prompts recur across accounts."
+        "Ask the holders of the linked accounts whether they work on a common list. A class, a team's "
+        "evaluation set or one application also share a list, but then prompts recur across accounts."
     ),
 }
 
@@ -137,3 +142,24 @@ def told(value: float, unit: Unit) -> str:
         return f"{value:.1%}".replace(".0%", "%").replace("%", " %")
     text = f"{value:,.0f}" if unit == "count" or abs(value) >= 1000 else f"{value:.3g}"
     return text if unit in ("count", "number") else f"{text} {unit}"
+
+
+def times(growth: float | None) -> str:
+    """Growth as a factor; empty when unknown."""
+    return "" if growth is None else f"x{growth:.3g}"
+
+
+def instant(at: datetime) -> str:
+    """A time in UTC, to the minute."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def probability(p: float) -> str:
+    """A p-value; what is too small to tell apart is told as a bound."""
+    return "below 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def place(percentile: float) -> str:
+    """Where a value lies among peers, told from the side that it is on."""
+    side, share = ("lower", 100 - percentile) if percentile < 50 else ("higher", percentile)
+    return f"{side} than {min(share, 99.9) if share < 100 else share:.1f} % of peers".replace(".0 %", " %")
