@@ -1,7 +1,8 @@
 """A cluster of one or three Apache Kafka nodes in one data folder: made, started, killed, restarted, ended.
 
-Here: ports, processes and readiness. Not here: what is in server.properties (properties.py), jars (jars.py), records.
-Every process is remembered with its start time, so ending a cluster never touches a process that it did not start.
+Here: ports, processes and readiness. Not here: what is in server.properties (properties.py), jars (jars.py),
+records. Every process is remembered with its start time, so ending a cluster never touches a process that it
+did not start.
 """
 
 import json
@@ -29,7 +30,8 @@ from pipelines.errors import ScarecrowError
 
 LOOPBACK = "127.0.0.1"
 _STATE = "cluster.json"
-# One compiler tier and the serial collector: half the start-up time, and a test broker never lives to need more.
+# One compiler tier and the serial collector: half the start-up time, and a test broker never lives to need
+# more.
 _JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
 _READY_SECONDS = 90.0
 
@@ -45,7 +47,7 @@ def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Nodes that form one cluster, running or not. All state is in `folder`, so any later process can end it."""
+    """Nodes that form one cluster, running or not. All state is in `folder`: any later process can end it."""
 
     folder: Path
     cluster_id: str
@@ -70,10 +72,14 @@ class Cluster:
             tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
             done = subprocess.run([*java, *_JVM, *tool], capture_output=True, text=True)
             if done.returncode != 0:
-                raise ScarecrowError(f"Kafka could not format {node.folder}: {(done.stdout + done.stderr).strip()[-500:]}")
+                raise ScarecrowError(
+                    f"Kafka could not format {node.folder}: {(done.stdout + done.stderr).strip()[-500:]}"
+                )
         options = [f"-Xmx{self.heap_mib}m"]
         if self.security is not None:
-            options.append(f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.security.issuer.jwks.as_uri()}")
+            options.append(
+                f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={self.security.issuer.jwks.as_uri()}"
+            )
         with (node.folder / "broker.log").open("ab") as log:
             # A session of its own: a Ctrl-C at the terminal that started it is not meant for the broker.
             started = subprocess.Popen(
@@ -100,7 +106,9 @@ class Cluster:
             _store_scram_users(self.bootstrap(), self.security.users)
 
     def wait_ready(self, seconds: float = _READY_SECONDS) -> None:
-        """Returns when all nodes are in the cluster's metadata; ScarecrowError with the broker's last words otherwise."""
+        """Returns when all nodes are in the cluster's metadata; ScarecrowError with the broker's last words
+        otherwise.
+        """
         deadline = time.monotonic() + seconds
         while True:
             for node in self.nodes:
@@ -109,14 +117,18 @@ class Cluster:
             if self._answers():
                 return
             if time.monotonic() > deadline:
-                raise ScarecrowError(f"Kafka was not ready after {seconds:.0f} s: {_last_words(self.nodes[0])}")
+                raise ScarecrowError(
+                    f"Kafka was not ready after {seconds:.0f} s: {_last_words(self.nodes[0])}"
+                )
             time.sleep(0.05)
 
     def _answers(self) -> bool:
         try:
             for node in self.nodes:
                 socket.create_connection((node.host, node.ports[PLAIN]), timeout=1.0).close()
-            admin = KafkaAdminClient(bootstrap_servers=self.bootstrap(), bootstrap_timeout_ms=2000, request_timeout_ms=4000)
+            admin = KafkaAdminClient(
+                bootstrap_servers=self.bootstrap(), bootstrap_timeout_ms=2000, request_timeout_ms=4000
+            )
         except (OSError, KafkaError):
             return False
         try:
@@ -179,9 +191,9 @@ def make_cluster(
 ) -> Cluster:
     """Lays out a new cluster in `folder`; nothing runs yet.
 
-    ports: the client port of each node's plain listener, free ones if not given. hosts, prefixes: for nodes in network
-    namespaces, their addresses and the words before `java`. secured: also open SSL, SASL_PLAINTEXT and SASL_SSL.
-    settings: more lines of server.properties.
+    ports: the client port of each node's plain listener, free ones if not given. hosts, prefixes: for nodes
+    in network namespaces, their addresses and the words before `java`. secured: also open SSL, SASL_PLAINTEXT
+    and SASL_SSL. settings: more lines of server.properties.
     """
     if ports is not None and len(ports) != nodes:
         raise ScarecrowError(f"{nodes} nodes need {nodes} ports, not {len(ports)}; give one for each.")
@@ -203,7 +215,9 @@ def make_cluster(
             )
         )
     folder.mkdir(parents=True, exist_ok=True)
-    security = make_security(folder / "security", users or {"scarecrow": random_password()}) if secured else None
+    security = (
+        make_security(folder / "security", users or {"scarecrow": random_password()}) if secured else None
+    )
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     # A leading dash would read as an option of the format tool.
     made = Cluster(folder, cluster_id.replace("-", "A", 1) if cluster_id[0] == "-" else cluster_id,
@@ -218,7 +232,13 @@ def _save(cluster: Cluster) -> None:
         "heap_mib": cluster.heap_mib,
         "users": dict(cluster.security.users) if cluster.security is not None else None,
         "nodes": [
-            {"number": n.number, "host": n.host, "ports": dict(n.ports), "prefix": list(n.prefix), "extra": dict(n.extra)}
+            {
+                "number": n.number,
+                "host": n.host,
+                "ports": dict(n.ports),
+                "prefix": list(n.prefix),
+                "extra": dict(n.extra),
+            }
             for n in cluster.nodes
         ],
     }
@@ -236,7 +256,9 @@ def load_cluster(folder: Path) -> Cluster | None:
     except FileNotFoundError:
         return None
     nodes = tuple(
-        Node(n["number"], n["host"], n["ports"], folder / f"node-{n['number']}", tuple(n["prefix"]), n["extra"])
+        Node(
+            n["number"], n["host"], n["ports"], folder / f"node-{n['number']}", tuple(n["prefix"]), n["extra"]
+        )
         for n in noted["nodes"]
     )
     security = make_security(folder / "security", noted["users"]) if noted["users"] is not None else None
@@ -254,6 +276,8 @@ def _store_scram_users(bootstrap: str, users: Mapping[str, str]) -> None:
             )
             for name, message in answers.items():
                 if message is not None:
-                    raise ScarecrowError(f"Kafka refused the SCRAM user {name}: {message}; check the user's name.")
+                    raise ScarecrowError(
+                        f"Kafka refused the SCRAM user {name}: {message}; check the user's name."
+                    )
     finally:
         admin.close()

@@ -15,7 +15,9 @@ from infra.kafka.up import default_folder
 
 
 def down(
-    data: Annotated[Path | None, typer.Option(help="Folder of the cluster.", show_default="user's state folder")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the cluster.", show_default="user's state folder")
+    ] = None,
     delete: Annotated[bool, typer.Option(help="Also delete the folder with all records.")] = False,
 ) -> None:
     """Ends Apache Kafka. Records stay for the next start unless --delete is given."""
@@ -25,7 +27,9 @@ def down(
         print(f"No Kafka was ever started in {folder}; nothing to end.", file=sys.stderr)
         return
     ended = cluster.stop()
-    print(f"{ended} of {len(cluster.nodes)} broker(s) were running in {folder} and have ended.", file=sys.stderr)
+    print(
+        f"{ended} of {len(cluster.nodes)} broker(s) were running in {folder} and have ended.", file=sys.stderr
+    )
     if delete:
         shutil.rmtree(folder)
 

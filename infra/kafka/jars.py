@@ -33,14 +33,16 @@ def required_tool(name: str, remedy: str) -> str:
 def broker_jars(pom: Path = POM, cache: Path | None = None) -> Path:
     """A folder that holds every jar of `pom`; filled by Maven at the first call, about 44 MB.
 
-    The folder's name is a hash of the pom, and it is moved into place when complete, so two callers at once and a killed
-    download are harmless. Raises ScarecrowError when Maven is missing or fails.
+    The folder's name is a hash of the pom, and it is moved into place when complete, so two callers at once
+    and a killed download are harmless. Raises ScarecrowError when Maven is missing or fails.
     """
     digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
     folder = (cache or cache_home()) / f"kafka-jars-{digest}"
     if folder.is_dir():
         return folder
-    maven = required_tool("mvn", "install Apache Maven, or use `docker compose -f infra/compose.yaml up kafka`")
+    maven = required_tool(
+        "mvn", "install Apache Maven, or use `docker compose -f infra/compose.yaml up kafka`"
+    )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kafka-jars-", dir=folder.parent) as scratch:
         incoming = Path(scratch) / "lib"
@@ -55,7 +57,9 @@ def broker_jars(pom: Path = POM, cache: Path | None = None) -> Path:
         if done.returncode != 0:
             lines = (done.stdout + done.stderr).strip().splitlines()
             first = next((line for line in lines if "ERROR" in line), "no message")
-            raise ScarecrowError(f"Maven could not fetch the jars of {pom}: {first}; check Maven's repository access.")
+            raise ScarecrowError(
+                f"Maven could not fetch the jars of {pom}: {first}; check Maven's repository access."
+            )
         try:
             incoming.rename(folder)
         except OSError:

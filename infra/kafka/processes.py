@@ -1,7 +1,7 @@
 """Processes that outlive the program that started them: a pid file that also remembers the start time.
 
-A pid alone may belong to somebody else by the time it is used. Nothing here ever signals a process whose start time is not
-the one that was written down.
+A pid alone may belong to somebody else by the time it is used. Nothing here ever signals a process whose
+start time is not the one that was written down.
 """
 
 import json

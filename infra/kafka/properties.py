@@ -20,7 +20,9 @@ _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 @dataclass(frozen=True)
 class Node:
-    """One broker that is a controller too. ports: by listener name; prefix: words before `java` (e.g. a namespace)."""
+    """One broker that is a controller too. ports: by listener name; prefix: words before `java` (e.g. a
+    namespace).
+    """
 
     number: int
     host: str
@@ -55,7 +57,9 @@ def _secured(security: Security) -> dict[str, str]:
             made[f"{head}.{scram}.sasl.jaas.config"] = f"{package}.scram.ScramLoginModule required;"
         bearer = f"{head}.oauthbearer.sasl"
         made[f"{bearer}.jaas.config"] = f"{package}.oauthbearer.OAuthBearerLoginModule required;"
-        made[f"{bearer}.server.callback.handler.class"] = f"{package}.oauthbearer.OAuthBearerValidatorCallbackHandler"
+        made[f"{bearer}.server.callback.handler.class"] = (
+            f"{package}.oauthbearer.OAuthBearerValidatorCallbackHandler"
+        )
         made[f"{bearer}.oauthbearer.jwks.endpoint.url"] = security.issuer.jwks.as_uri()
         made[f"{bearer}.oauthbearer.expected.issuer"] = ISSUER
         made[f"{bearer}.oauthbearer.expected.audience"] = AUDIENCE
@@ -63,7 +67,7 @@ def _secured(security: Security) -> dict[str, str]:
 
 
 def server_properties(node: Node, nodes: Sequence[Node], security: Security | None) -> str:
-    """The file's text for `node` in a quorum of `nodes`; internal topics are as small as a test wants them."""
+    """The file's text for `node` in a quorum of `nodes`; internal topics are as small as a test wants."""
     copies = str(min(3, len(nodes)))
     enough = str(max(1, min(3, len(nodes)) - 1))
     public = [name for name in node.ports if name != CONTROLLER]
@@ -74,7 +78,9 @@ def server_properties(node: Node, nodes: Sequence[Node], security: Security | No
         "controller.listener.names": CONTROLLER,
         "listeners": ",".join(f"{name}://{node.host}:{port}" for name, port in node.ports.items()),
         "advertised.listeners": ",".join(f"{name}://{node.host}:{node.ports[name]}" for name in public),
-        "listener.security.protocol.map": ",".join([f"{CONTROLLER}:PLAINTEXT", *(f"{n}:{n}" for n in public)]),
+        "listener.security.protocol.map": ",".join(
+            [f"{CONTROLLER}:PLAINTEXT", *(f"{n}:{n}" for n in public)]
+        ),
         "inter.broker.listener.name": PLAIN,
         "log.dirs": str(node.folder / "log"),
         "auto.create.topics.enable": "false",

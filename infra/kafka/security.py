@@ -1,7 +1,7 @@
 """Throw-away certificates, users and a token issuer for brokers with TLS and SASL listeners.
 
-Here: what a test or a demonstration needs to open secured listeners, made with `openssl` when asked for. Not here: anything
-to protect real data with; keys live a few days, unencrypted, in the cluster's data folder.
+Here: what a test or a demonstration needs to open secured listeners, made with `openssl` when asked for. Not
+here: anything to protect real data with; keys live a few days, unencrypted, in the cluster's data folder.
 """
 
 import base64
@@ -31,7 +31,7 @@ def _base64url(raw: bytes) -> str:
 
 @dataclass(frozen=True)
 class TokenIssuer:
-    """Signs access tokens (RS256) that the broker checks against `jwks`; stands in for an identity provider."""
+    """Signs access tokens (RS256) that the broker checks against `jwks`: a stand-in identity provider."""
 
     key: Path
     jwks: Path
@@ -49,8 +49,8 @@ class TokenIssuer:
 class Security:
     """What secured listeners need: a folder of PEM files, users with passwords, and a token issuer.
 
-    The folder holds ca.pem; server.pem (key and certificate), client.pem, client.key; the broker asks TLS clients of the
-    SSL listener for a certificate of this CA. Names are valid for localhost and 127.0.0.1.
+    The folder holds ca.pem; server.pem (key and certificate), client.pem, client.key; the broker asks TLS
+    clients of the SSL listener for a certificate of this CA. Names are valid for localhost and 127.0.0.1.
     """
 
     folder: Path
@@ -77,8 +77,8 @@ def _certificate(folder: Path, name: str, extension: str) -> None:
     _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
              "-subj", f"/CN={name}")  # fmt: skip
     (folder / f"{name}.ext").write_text(extension)
-    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-             "-days", str(DAYS), "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
+    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+             "-CAcreateserial", "-days", str(DAYS), "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
 
 
 def make_security(folder: Path, users: Mapping[str, str]) -> Security:
@@ -97,8 +97,17 @@ def make_security(folder: Path, users: Mapping[str, str]) -> Security:
     pem = (folder / "server.key").read_text() + (folder / "server.pem").read_text()
     (folder / "server-store.pem").write_text(pem)
     _openssl(folder, "genrsa", "-out", "issuer.key", "2048")
-    modulus = _openssl(folder, "rsa", "-in", "issuer.key", "-noout", "-modulus").decode().strip().partition("=")[2]
-    public = {"kty": "RSA", "kid": "test", "use": "sig", "alg": "RS256", "n": _base64url(bytes.fromhex(modulus)), "e": "AQAB"}
+    modulus = (
+        _openssl(folder, "rsa", "-in", "issuer.key", "-noout", "-modulus").decode().strip().partition("=")[2]
+    )
+    public = {
+        "kty": "RSA",
+        "kid": "test",
+        "use": "sig",
+        "alg": "RS256",
+        "n": _base64url(bytes.fromhex(modulus)),
+        "e": "AQAB",
+    }
     issuer.jwks.write_text(json.dumps({"keys": [public]}))
     return made
 

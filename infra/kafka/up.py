@@ -21,16 +21,24 @@ def default_folder() -> Path:
 
 
 def up(
-    data: Annotated[Path | None, typer.Option(help="Folder of the cluster.", show_default="user's state folder")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the cluster.", show_default="user's state folder")
+    ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=5, help="Brokers; used when the cluster is new.")] = 1,
-    port: Annotated[list[int] | None, typer.Option(help="Client port, once per node; free ones if left out.")] = None,
-    secured: Annotated[bool, typer.Option(help="Also open SSL, SASL_PLAINTEXT and SASL_SSL listeners.")] = False,
+    port: Annotated[
+        list[int] | None, typer.Option(help="Client port, once per node; free ones if left out.")
+    ] = None,
+    secured: Annotated[
+        bool, typer.Option(help="Also open SSL, SASL_PLAINTEXT and SASL_SSL listeners.")
+    ] = False,
     heap_mib: Annotated[int, typer.Option(min=128, help="Java heap of each broker.")] = 512,
 ) -> None:
     """Starts Apache Kafka on loopback and returns when it serves."""
     folder = (data or default_folder()).resolve()
     try:
-        cluster = load_cluster(folder) or make_cluster(folder, nodes, port, secured=secured, heap_mib=heap_mib)
+        cluster = load_cluster(folder) or make_cluster(
+            folder, nodes, port, secured=secured, heap_mib=heap_mib
+        )
         if len(cluster.nodes) != nodes and nodes != 1:
             raise ScarecrowError(
                 f"{folder} already holds a cluster of {len(cluster.nodes)} node(s), not {nodes};"

@@ -40,8 +40,8 @@ def parse_address(uri: str) -> Address:
         raise UsageError(f"{uri!r} is no Kafka address; {_REMEDY}.")
     if "@" in rest:
         raise UsageError(
-            "A Kafka address holds no credentials; set SCARECROW_KAFKA_SASL_USERNAME and SCARECROW_KAFKA_SASL_PASSWORD"
-            f" and {_REMEDY}."
+            "A Kafka address holds no credentials; set SCARECROW_KAFKA_SASL_USERNAME and"
+            f" SCARECROW_KAFKA_SASL_PASSWORD and {_REMEDY}."
         )
     servers, _, topic = rest.partition("/")
     if not _TOPIC.fullmatch(topic) or topic in (".", ".."):

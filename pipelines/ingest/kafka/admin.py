@@ -1,6 +1,8 @@
-"""Questions to the brokers by kafka-python: the topic's id and partitions, log bounds, offsets by time, group offsets.
+"""Questions to the brokers by kafka-python: the topic's id and partitions, log bounds, offsets by time, group
+offsets.
 
-Here: one connection per process and server list, and its questions. Not here: reading records (reader.py), decisions (plan.py).
+Here: one connection per process and server list, and its questions. Not here: reading records (reader.py),
+decisions (plan.py).
 """
 
 import atexit
@@ -64,7 +66,9 @@ class Admin:
         found = self._ask(doing, lambda client: client.describe_topics([name]))[0]
         error = for_code(found["error_code"])
         if error.errno == 3:
-            raise TopicChanged(f"Kafka at {self._servers} has no topic {name!r}; create it, or correct the address.")
+            raise TopicChanged(
+                f"Kafka at {self._servers} has no topic {name!r}; create it, or correct the address."
+            )
         if error.errno != 0:
             raise translated(error(), doing, self._servers)
         partitions = tuple(sorted(p["partition_index"] for p in found["partitions"]))
@@ -78,7 +82,9 @@ class Admin:
         return {tp.partition: (starts[tp].offset, max(starts[tp].offset, ends[tp].offset)) for tp in wanted}
 
     def offsets_at(self, topic: str, partitions: Iterable[int], epoch_ms: int) -> dict[int, int]:
-        """Per partition: offset of the first record whose time in Kafka is at or after `epoch_ms`; the end if there is none."""
+        """Per partition: offset of the first record whose time in Kafka is at or after `epoch_ms`; the end if
+        there is none.
+        """
         wanted = [TopicPartition(topic, p) for p in partitions]
         found = self._offsets(dict.fromkeys(wanted, epoch_ms))
         beyond = [tp for tp in wanted if found[tp].offset < 0]
@@ -94,8 +100,12 @@ class Admin:
         )
 
     def commit_group(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Sets the group's offsets. Raises KafkaUnavailable when members of the group are alive (they commit themselves)."""
-        wanted = {TopicPartition(topic, p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+        """Sets the group's offsets. Raises KafkaUnavailable when members of the group are alive (they commit
+        themselves).
+        """
+        wanted = {
+            TopicPartition(topic, p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()
+        }
         doing = f"commit offsets of group {group}"
         answers = self._ask(doing, lambda client: client.alter_group_offsets(group, wanted))
         for error in answers.values():
@@ -129,12 +139,14 @@ def close_shared_admins() -> None:
 
 
 def check_incarnation(admin: Admin, name: str, topic_id: str) -> None:
-    """Raises TopicChanged when the topic now has another id: what was read under its name belongs to another log."""
+    """Raises TopicChanged when the topic now has another id: what was read under its name belongs to another
+    log.
+    """
     now = admin.topic(name).topic_id
     if now != topic_id:
         raise TopicChanged(
-            f"Topic {name!r} was deleted and created anew (id {topic_id}, now {now}); nothing of this slice is used,"
-            " plan again."
+            f"Topic {name!r} was deleted and created anew (id {topic_id}, now {now}); nothing of this slice"
+            " is used, plan again."
         )
 
 

@@ -1,6 +1,7 @@
 """Client options made of settings, for both libraries: the one place where secrets are revealed.
 
-Here: dictionaries of options and the tuning of bulk reading. Not here: connections and what is done over them.
+Here: dictionaries of options and the tuning of bulk reading. Not here: connections and what is done over
+them.
 """
 
 import functools
@@ -90,10 +91,13 @@ def consumer_options(settings: KafkaSettings, servers: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "check.crcs": True,
-        "fetch.wait.max.ms": 50,
+        "fetch.wait.max.ms": 100,
         "fetch.message.max.bytes": 4_000_000,
         "fetch.error.backoff.ms": 100,
-        # Read ahead, at most 64 MB beyond what the process has taken.
-        "queued.min.messages": 200_000,
-        "queued.max.messages.kbytes": 65_536,
+        # How long fetching pauses when the queue is full: the default of a second leaves the reader starving.
+        "fetch.queue.backoff.ms": 5,
+        # Read ahead, at most 16 MB beyond what the process has taken: what lies behind a range may be for
+        # nothing.
+        "queued.min.messages": 100_000,
+        "queued.max.messages.kbytes": 16_384,
     }

@@ -1,10 +1,16 @@
 """Errors of Kafka sources: what is worth a retry and what is not.
 
-Here: the two classes and the translation of client errors. Not here: the retrying itself (the cycle's business).
+Here: the two classes and the translation of client errors. Not here: the retrying itself (the cycle's
+business).
 """
 
 from confluent_kafka import KafkaError as BulkError
-from kafka.errors import AuthorizationError, KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
 from pipelines.errors import ScarecrowError
 
@@ -37,23 +43,39 @@ def translated(error: KafkaError | OSError, doing: str, servers: str) -> Scarecr
     said = _plain(error)
     if isinstance(error, AuthorizationError | SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
         return KafkaRefused(
-            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the user's rights."
+            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the"
+            " user's rights."
         )
-    return KafkaUnavailable(f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable.")
+    return KafkaUnavailable(
+        f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable."
+    )
+
+
+def is_refusal(error: BulkError) -> bool:
+    """True for librdkafka's errors that no waiting cures."""
+    return error.code() in _REFUSED
 
 
 def translated_bulk(error: BulkError, doing: str, servers: str) -> ScarecrowError:
     """librdkafka's error as ours."""
     said = error.name()
-    if error.code() in _REFUSED:
+    if is_refusal(error):
         return KafkaRefused(
-            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the user's rights."
+            f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the"
+            " user's rights."
         )
-    if error.code() in (BulkError.UNKNOWN_TOPIC_OR_PART, BulkError._UNKNOWN_TOPIC, BulkError._UNKNOWN_PARTITION):
-        return TopicChanged(f"Kafka at {servers} could not {doing} ({said}); the topic was deleted or lost a partition.")
-    return KafkaUnavailable(f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable.")
+    if error.code() in (
+        BulkError.UNKNOWN_TOPIC_OR_PART,
+        BulkError._UNKNOWN_TOPIC,
+        BulkError._UNKNOWN_PARTITION,
+    ):
+        return TopicChanged(f"Kafka at {servers} could not {doing} ({said}); was the topic deleted?")
+    return KafkaUnavailable(
+        f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable."
+    )
 
 
 def _plain(error: Exception) -> str:
-    # kafka-python's messages may quote whole requests, and a request may hold a secret: the class says enough.
+    # kafka-python's messages may quote whole requests, and a request may hold a secret: the class says
+    # enough.
     return type(error).__name__

@@ -1,7 +1,8 @@
-"""Access tokens for SASL OAUTHBEARER: from a token endpoint (client-credentials grant, RFC 6749 section 4.4) or a file.
+"""Access tokens for SASL OAUTHBEARER: from a token endpoint (client-credentials grant, RFC 6749 section 4.4)
+or a file.
 
-Here: fetching and keeping a token until shortly before it expires, for both clients. Not here: checking tokens, which is the
-broker's business; the payload is read without verification, for its expiry only.
+Here: fetching and keeping a token until shortly before it expires, for both clients. Not here: checking
+tokens, which is the broker's business; the payload is read without verification, for its expiry only.
 """
 
 import base64
@@ -57,7 +58,9 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python 
             try:
                 token = path.read_text().strip()
             except OSError as error:
-                raise KafkaUnavailable(f"The token file {path} cannot be read ({error.strerror}); restore it.") from None
+                raise KafkaUnavailable(
+                    f"The token file {path} cannot be read ({error.strerror}); restore it."
+                ) from None
             return token, self._expiry(token, None)
         return self._ask()
 
@@ -68,12 +71,19 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python 
             raise ScarecrowError("OAUTHBEARER has no token endpoint; set SCARECROW_KAFKA_OAUTH_TOKEN_URL.")
         if not url.startswith(("https://", "http://")):
             raise ScarecrowError("SCARECROW_KAFKA_OAUTH_TOKEN_URL is no http(s) address; correct it.")
-        form = {"grant_type": "client_credentials"} | ({"scope": settings.oauth_scope} if settings.oauth_scope else {})
-        pair = ":".join(urllib.parse.quote_plus(s) for s in (settings.oauth_client_id, secret.get_secret_value()))
+        form = {"grant_type": "client_credentials"} | (
+            {"scope": settings.oauth_scope} if settings.oauth_scope else {}
+        )
+        pair = ":".join(
+            urllib.parse.quote_plus(s) for s in (settings.oauth_client_id, secret.get_secret_value())
+        )
         request = urllib.request.Request(
             url,
             data=urllib.parse.urlencode(form).encode(),
-            headers={"Authorization": "Basic " + base64.b64encode(pair.encode()).decode(), "Accept": "application/json"},
+            headers={
+                "Authorization": "Basic " + base64.b64encode(pair.encode()).decode(),
+                "Accept": "application/json",
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=_ASK_SECONDS) as response:
@@ -82,7 +92,8 @@ class TokenSource(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python 
         except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
             said = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
             raise KafkaUnavailable(
-                f"The token endpoint {url} gave no token ({said}); check it and SCARECROW_KAFKA_OAUTH_CLIENT_SECRET."
+                f"The token endpoint {url} gave no token ({said}); check it and"
+                " SCARECROW_KAFKA_OAUTH_CLIENT_SECRET."
             ) from None
         return token, self._expiry(token, answer.get("expires_in"))
 
