@@ -47,6 +47,9 @@ class Block:
     """Raw records in one buffer: record i is payload[starts[i]:ends[i]].
 
     positions: int64[n], the offset of a Kafka message, or the line within the slice (0-based) for files.
+    base: where payload[0] lies in its file; None where positions are offsets.
+    lines: how many lines the block spans, blank ones included (files).
+    skipped: records passed over on purpose, such as tombstones.
     """
 
     payload: bytes
@@ -54,11 +57,14 @@ class Block:
     ends: NDArray[np.int64]
     positions: NDArray[np.int64]
     rejects: list[RawReject] = field(default_factory=list)
+    base: int | None = None
+    lines: int = 0
+    skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def lines(self) -> list[bytes]:
+    def records(self) -> list[bytes]:
         """The records as separate byte strings (for adapters)."""
         return [self.payload[a:b] for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
@@ -91,3 +97,6 @@ class Source(Protocol):
 
     def status(self, committed: Committed) -> list[PartitionStatus]:
         """Per partition: committed, log start, end, lag."""
+
+    def reached(self, part: Slice) -> tuple[int, bool]:
+        """(next position, whether nothing can follow) after a slice was read in this process."""

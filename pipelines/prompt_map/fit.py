@@ -125,6 +125,8 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
         _, singular, right = randomized_svd(
             dense_columns, DIMENSIONS, n_iter=3, random_state=seed, power_iteration_normalizer="QR"
         )
+        # A log of fewer terms than dimensions leaves the last dimensions empty.
+        right = np.pad(right, ((0, DIMENSIONS - len(right)), (0, 0)))
         projection = np.zeros((BUCKETS, DIMENSIONS), dtype=np.float32)
         projection[kept] = (right.T * idf[kept, None]).astype(np.float32)
         vectors = _unit(np.asarray(dense_columns @ right.T.astype(np.float32), dtype=np.float32))

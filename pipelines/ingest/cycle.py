@@ -1,0 +1,201 @@
+"""A cycle: plan, run, commit. The lake's transaction is the arbiter, whatever the engine does.
+
+Belongs here: how a cycle is put together and repeated. The pipeline is in `job`, the transaction in
+`pipelines.lake.commit`.
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.ingest import job
+from pipelines.ingest.files import tail_hash
+from pipelines.ingest.slices import SliceReport
+from pipelines.ingest.source import Slice, Source
+from pipelines.lake.commit import Advance, Conflict, Standing, commit, event_union, remove_orphans, stand
+from pipelines.lake.events import SeenEvents
+from pipelines.lake.notes import Note, read_note
+from pipelines.lake.tables import Lake
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How to ingest. cycle_bytes: input per commit. threads: cores of this machine to use.
+
+    runner_options: Beam flags, for example --dask_client_address. dedup_horizon: events of the lake over which
+    event_id is unique. hash_key: the operator's secret.
+    """
+
+    hash_key: bytes = field(repr=False)
+    map_version: str
+    runner: str = "inprocess"
+    runner_options: tuple[str, ...] = ()
+    threads: int = 1
+    shards: int = 1
+    cycle_bytes: int = 256 << 20
+    dedup_horizon: int = 4_000_000
+    log_format: str = "native"
+    format_options: tuple[tuple[str, str], ...] = ()
+    content_free: bool = False
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """What a cycle did. version: of account_hours after it. newest_event_ms: newest event time of the cycle."""
+
+    version: int
+    slices: int
+    bytes: int
+    records: int
+    rows: int
+    rejects: int
+    duplicates: int
+    skipped: int
+    files: int
+    newest_event_ms: int
+    positions: dict[str, int]
+
+
+Clock = Callable[[], int]
+"""Epoch milliseconds."""
+
+
+def cycles(lake: Lake, source: Source, options: IngestOptions, now: Clock) -> Iterator[CycleReport]:
+    """Cycles until the source has nothing new."""
+    seen = SeenEvents(lake.path, options.dedup_horizon)
+    while True:
+        try:
+            report = run_cycle(lake, source, options, seen, now)
+        except Conflict:
+            continue
+        if report is None:
+            return
+        yield report
+
+
+def run_cycle(
+    lake: Lake, source: Source, options: IngestOptions, seen: SeenEvents, now: Clock
+) -> CycleReport | None:
+    """Plan, run and commit once; None when there is nothing new. Raises Conflict when another was first."""
+    standing = stand(lake)
+    slices = source.plan(standing.position, options.cycle_bytes)
+    if not slices:
+        return None
+    name = uuid.uuid4().hex
+    staging = lake.path / "_staging" / name
+    settings = job.JobOptions(
+        lake.path, staging, name, options.map_version, source, now(), options.hash_key, options.log_format,
+        options.format_options, options.threads, options.shards, options.content_free, options.since_ms,
+        options.until_ms,
+    )  # fmt: skip
+    try:
+        job.run(slices, settings, options.runner, options.runner_options)
+        reports = job.reports(settings, len(slices))
+        seen.follow(standing.chain)
+        drops = _repeats(reports, seen)
+        if any(len(drop) for drop in drops):
+            settings = _without(settings, drops)
+            job.run(slices, settings, options.runner, options.runner_options)
+            reports = job.reports(settings, len(slices))
+        files = job.written(settings)
+        try:
+            chain = seen.extend(event_union([report.events for report in reports]), name)
+            advances, rejects = _advances(lake, reports, settings.now_ms)
+            version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
+        except Conflict:
+            remove_orphans(lake, files)
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    seen.follow(chain)
+    positions = {advance.note.app_id: advance.note.position for advance in advances}
+    source.acknowledge(positions)
+    return CycleReport(
+        version,
+        len(slices),
+        sum(report.reached - report.part.start for report in reports),
+        sum(report.records for report in reports),
+        sum(report.rows for report in reports),
+        rejects.num_rows,
+        sum(report.duplicates for report in reports),
+        sum(report.skipped for report in reports),
+        len(files),
+        max(report.newest_event_ms for report in reports),
+        positions,
+    )
+
+
+def _repeats(reports: Sequence[SliceReport], seen: SeenEvents) -> list[NDArray[np.int64]]:
+    """For each slice the events that an earlier cycle or an earlier slice of this cycle owns."""
+    drops = []
+    earlier = np.empty(0, dtype=np.int64)
+    for report in reports:
+        repeated = seen.seen(report.events) | np.isin(report.events, earlier, assume_unique=True)
+        drops.append(report.events[repeated])
+        if len(reports) > 1:
+            earlier = np.union1d(earlier, report.events)
+    return drops
+
+
+def _without(settings: job.JobOptions, drops: Sequence[NDArray[np.int64]]) -> job.JobOptions:
+    """Options for a second run that leaves the repeats out; the first run's files become orphans at once."""
+    for file in job.written(settings):
+        (settings.lake / "account_hours" / file.path).unlink(missing_ok=True)
+    staging = settings.staging / "again"
+    staging.mkdir()
+    names = []
+    for index, drop in enumerate(drops):
+        names.append(f"drop-{index:05d}.npy")
+        np.save(staging / names[-1], drop, allow_pickle=False)
+    return replace(settings, staging=staging, drops=tuple(names))
+
+
+def _advances(lake: Lake, reports: Sequence[SliceReport], now_ms: int) -> tuple[list[Advance], pa.Table]:
+    """Notes at the new positions, and the rejects with absolute positions."""
+    starts: dict[str, int] = {}
+    notes: dict[str, Note] = {}
+    tables = []
+    for report in reports:
+        part = report.part
+        note = notes.get(part.app_id)
+        if note is None:
+            starts[part.app_id] = part.start
+            note = read_note(lake.path, part.app_id, part.start) or Note(part.uri, part.label, part.app_id)
+            notes[part.app_id] = note
+        tables.append(_placed(report, note.lines))
+        note.label = part.label
+        note.position = report.reached
+        note.records += report.records
+        note.rows += report.rows
+        note.rejects += report.rejects.num_rows
+        note.duplicates += report.duplicates
+        note.skipped += report.skipped
+        note.lines += report.lines
+        note.newest_event_ms = max(note.newest_event_ms, report.newest_event_ms)
+        note.updated_at_ms = now_ms
+        note.complete = report.complete
+        for field_name, count in report.presence.items():
+            note.presence[field_name] = note.presence.get(field_name, 0) + count
+        options: dict[str, Any] = dict(part.options)
+        if options.get("stream") == "no" and "path" in options:
+            note.tail = tail_hash(options["path"], note.position)
+    return [Advance(starts[app_id], note) for app_id, note in notes.items()], pa.concat_tables(tables)
+
+
+def _placed(report: SliceReport, lines_before: int) -> pa.Table:
+    """Rejects with `file:line` (counted from 1) or `topic[partition]@offset`."""
+    table = report.rejects
+    if table.num_rows == 0:
+        return table
+    first = lines_before + 1 if "stream" in dict(report.part.options) else 0
+    positions = [f"{report.part.label}{int(p) + first}" for p in table["position"].to_pylist()]
+    index = table.schema.get_field_index("position")
+    return table.set_column(index, table.schema.field(index), pa.array(positions, pa.string()))

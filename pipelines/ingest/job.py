@@ -1,0 +1,201 @@
+"""The Beam pipeline of a cycle, as one paragraph. It uses only what every runner does right.
+
+Elements are Arrow batches, never records: a slice goes in, folded rows cross the shuffle, files come out.
+Reports travel as files beside the lake, since tagged outputs and metrics differ between runners.
+"""
+
+import io
+import os
+import pickle
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.options.pipeline_options import PipelineOptions
+from numpy.typing import NDArray
+
+from pipelines.ingest.fold import Rows, concat, fold, from_arrow, to_arrow
+from pipelines.ingest.formats import get_format
+from pipelines.ingest.measure import HashKeys
+from pipelines.ingest.runners import make_runner
+from pipelines.ingest.slices import Context, SliceReport, process
+from pipelines.ingest.source import Slice, Source
+from pipelines.lake.write import Written, hour_partition, write, write_json
+from pipelines.prompt_map.store import load
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """Everything a worker needs, picklable. staging: folder of this cycle's reports, on storage all workers see.
+
+    hash_key: the operator's secret; travels with the pipeline, is never printed (`repr` leaves it out).
+    shards: groups of accounts that are folded and written apart (1 in one process).
+    """
+
+    lake: Path
+    staging: Path
+    name: str
+    map_version: str
+    source: Source
+    now_ms: int
+    hash_key: bytes = field(repr=False)
+    log_format: str = "native"
+    format_options: tuple[tuple[str, str], ...] = ()
+    threads: int = 1
+    shards: int = 1
+    content_free: bool = False
+    since_ms: int | None = None
+    until_ms: int | None = None
+    drops: tuple[str, ...] = ()
+
+
+_CONTEXTS: Final[dict[tuple[str, str, bytes], Context]] = {}
+_CONTEXT_LOCK: Final = threading.Lock()
+
+
+def context_of(options: JobOptions) -> Context:
+    """The worker's context; map and adapter are loaded once per process."""
+    key = (str(options.lake), options.map_version, options.hash_key)
+    with _CONTEXT_LOCK:
+        held = _CONTEXTS.get(key)
+        if held is None:
+            quantiser = load(options.lake, options.map_version).quantiser
+            held = Context(options.map_version, quantiser, HashKeys.derive(options.hash_key), options.now_ms)
+            _CONTEXTS.clear()
+            _CONTEXTS[key] = held
+    log_format = (
+        None if options.log_format == "native" else get_format(options.log_format, dict(options.format_options))
+    )
+    return replace(
+        held,
+        now_ms=options.now_ms,
+        threads=options.threads,
+        log_format=log_format,
+        content_free=options.content_free,
+        since_ms=options.since_ms,
+        until_ms=options.until_ms,
+    )
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Arrow IPC stream."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def from_bytes(data: bytes) -> pa.Table:
+    """Inverse of to_bytes."""
+    return pa.ipc.open_stream(data).read_all()
+
+
+def _shards(rows: Rows, count: int) -> Iterator[tuple[int, pa.Table]]:
+    table = to_arrow(rows)
+    if count == 1:
+        yield 0, table
+        return
+    names = rows.accounts.to_pylist()
+    place = np.array([sum(name.encode()) % count for name in names], dtype=np.int64)[rows.codes]
+    for shard in range(count):
+        part = table.filter(pa.array(place == shard))
+        if part.num_rows:
+            yield shard, part
+
+
+class MeasureSlice(beam.DoFn):  # type: ignore[misc]
+    """Slice -> (shard, folded rows as Arrow IPC). The slice's report is written to staging."""
+
+    def __init__(self, options: JobOptions) -> None:
+        self.options = options
+
+    def process(self, element: tuple[int, Slice]) -> Iterator[tuple[int, bytes]]:
+        index, part = element
+        options = self.options
+        drops = [np.load(options.staging / name, allow_pickle=False) for name in options.drops]
+        drop = drops[index] if drops else np.empty(0, dtype=np.int64)
+        rows, report = process(options.source, part, context_of(options), drop)
+        _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
+        if rows is not None:
+            for shard, table in _shards(rows, options.shards):
+                yield shard, to_bytes(table)
+
+
+class WriteHours(beam.DoFn):  # type: ignore[misc]
+    """(shard, folded rows of all slices) -> one Parquet file per hour, named in staging, not yet committed."""
+
+    def __init__(self, options: JobOptions) -> None:
+        self.options = options
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[int]:
+        shard, parts = element
+        options = self.options
+        table = to_arrow(fold(concat([from_arrow(from_bytes(part)) for part in parts])))
+        # A repeated bundle writes under another name: the last report wins and the other files are orphans.
+        name = f"{options.name}-{shard:04d}-{os.urandom(4).hex()}.parquet"
+        written = [
+            write(options.lake / "account_hours", rows, hour_partition(hour), name, options.now_ms)
+            for hour, rows in by_hour(table)
+        ]
+        write_json(options.staging / f"shard-{shard:04d}.json", [file.to_json() for file in written])
+        yield shard
+
+
+def by_hour(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each hour, hours ascending, accounts ascending."""
+    hours = table["epoch_hour"].to_numpy()
+    order = np.argsort(hours, kind="stable")
+    ranked = hours[order]
+    bounds = np.flatnonzero(np.diff(ranked)) + 1
+    if len(bounds) == 0:
+        yield int(ranked[0]), table
+        return
+    table = table.take(pa.array(order))
+    for start, end in zip([0, *bounds.tolist()], [*bounds.tolist(), len(ranked)], strict=True):
+        yield int(ranked[start]), table.slice(start, end - start)
+
+
+def _leave(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def run(slices: Sequence[Slice], options: JobOptions, runner: str, runner_options: Sequence[str] = ()) -> None:
+    """Measure, fold and write some slices; results lie in options.staging afterwards."""
+    options.staging.mkdir(parents=True, exist_ok=True)
+    beam_options = PipelineOptions(list(runner_options), save_main_session=False)
+    with beam.Pipeline(runner=make_runner(runner), options=beam_options) as pipeline:
+        _ = (
+            pipeline
+            | "Slices" >> beam.Create(list(enumerate(slices)), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | "ReadDecodeMeasureFold" >> beam.ParDo(MeasureSlice(options))
+            | "ByAccounts" >> beam.GroupByKey()
+            | "FoldWrite" >> beam.ParDo(WriteHours(options))
+        )
+
+
+def reports(options: JobOptions, count: int) -> list[SliceReport]:
+    """The reports of the slices, in order."""
+    found: list[SliceReport] = []
+    for index in range(count):
+        found.append(pickle.loads((options.staging / f"slice-{index:05d}.pickle").read_bytes()))  # noqa: S301
+    return found
+
+
+def written(options: JobOptions) -> list[Written]:
+    """The files that the job wrote."""
+    import json
+
+    return [
+        Written.from_json(entry)
+        for path in sorted(options.staging.glob("shard-*.json"))
+        for entry in json.loads(path.read_text())
+    ]

@@ -1,0 +1,1 @@
+"""The lake: Delta tables of Parquet files, in which progress is committed together with the rows."""

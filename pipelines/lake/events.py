@@ -1,0 +1,129 @@
+"""Event ids seen lately: what makes a second record with the same id change nothing.
+
+The last `horizon` events of the lake are kept as sorted arrays of 63-bit keyed hashes. Their list travels in
+each commit, so what is committed and what counts as seen never differ. Beyond the horizon a repeat counts.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipelines.lake.write import sync
+
+_MOST_SEGMENTS: Final = 12
+
+
+@njit(cache=True, nogil=True)
+def _insert(table: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+    mask = len(table) - 1
+    for value in values:
+        slot = (value * -7046029254386353131) & mask
+        while table[slot] != -1 and table[slot] != value:
+            slot = (slot + 1) & mask
+        table[slot] = value
+
+
+@njit(cache=True, nogil=True)
+def _contains(table: NDArray[np.int64], values: NDArray[np.int64], out: NDArray[np.bool_]) -> None:
+    mask = len(table) - 1
+    for i in range(len(values)):
+        value = values[i]
+        slot = (value * -7046029254386353131) & mask
+        while table[slot] != -1 and table[slot] != value:
+            slot = (slot + 1) & mask
+        out[i] = table[slot] == value
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file of sorted event hashes."""
+
+    name: str
+    size: int
+
+
+@dataclass
+class SeenEvents:
+    """The events within the horizon, in memory; follows the chain of segments in the lake's commits."""
+
+    lake: Path
+    horizon: int
+    segments: list[Segment] = field(default_factory=list)
+    _table: NDArray[np.int64] = field(default_factory=lambda: np.full(1 << 10, -1, dtype=np.int64))
+    _held: int = 0
+
+    @property
+    def _folder(self) -> Path:
+        return self.lake / "_events"
+
+    def follow(self, segments: Sequence[Segment]) -> None:
+        """Take over the chain that the newest commit names."""
+        if list(segments) == self.segments:
+            return
+        known = set(self.segments)
+        fresh = [segment for segment in segments if segment not in known]
+        gone = len(fresh) + len(self.segments) != len(segments)
+        if gone:
+            self._table = np.full(1 << 10, -1, dtype=np.int64)
+            self._held = 0
+            fresh = list(segments)
+        for segment in fresh:
+            self._add(np.load(self._folder / segment.name, allow_pickle=False))
+        self.segments = list(segments)
+
+    def _add(self, values: NDArray[np.int64]) -> None:
+        needed = 2 * (self._held + len(values))
+        if needed > len(self._table):
+            size = 1 << int(needed).bit_length()
+            held = self._table[self._table != -1]
+            self._table = np.full(size, -1, dtype=np.int64)
+            _insert(self._table, held)
+        _insert(self._table, values)
+        self._held += len(values)
+
+    def seen(self, events: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the hashes are within the horizon."""
+        out = np.zeros(len(events), dtype=np.bool_)
+        _contains(self._table, events, out)
+        return out
+
+    def extend(self, events: NDArray[np.int64], name: str) -> list[Segment]:
+        """Write the events of a commit that is being made; returns the chain that the commit must name.
+
+        events: sorted and without repeats. name: unique for this attempt. `follow` the chain after the commit.
+        """
+        if self.horizon == 0 or len(events) == 0:
+            return list(self.segments)
+        self._folder.mkdir(exist_ok=True)
+        chain = [*self.segments, self._write(f"{name}.npy", events)]
+        while len(chain) > 1 and sum(s.size for s in chain[1:]) >= self.horizon:
+            chain.pop(0)
+        if len(chain) > _MOST_SEGMENTS:
+            sizes = [a.size + b.size for a, b in zip(chain[:-1], chain[1:], strict=True)]
+            at = int(np.argmin(sizes))
+            parts = [np.load(self._folder / s.name, allow_pickle=False) for s in chain[at : at + 2]]
+            chain[at : at + 2] = [self._write(f"{name}-merged.npy", np.unique(np.concatenate(parts)))]
+        return chain
+
+    def _write(self, name: str, events: NDArray[np.int64]) -> Segment:
+        path = self._folder / name
+        with path.open("wb") as file:
+            np.save(file, events, allow_pickle=False)
+        sync(path)
+        return Segment(name, len(events))
+
+
+def chain_to_json(segments: Sequence[Segment]) -> str:
+    """The chain as it is kept in a commit's metadata."""
+    return json.dumps([[segment.name, segment.size] for segment in segments])
+
+
+def chain_from_json(text: str) -> list[Segment]:
+    """The chain from a commit's metadata."""
+    return [Segment(name, size) for name, size in json.loads(text)]

@@ -1,0 +1,80 @@
+"""What is known of each source partition at each committed position.
+
+A note is written before the commit of its position, so the note of the committed position always exists and
+is exact; notes of other positions mean nothing. Totals are cumulative, so nobody has to add up a history.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines.lake.write import write_json
+
+
+@dataclass
+class Note:
+    """Totals of a source partition up to a position.
+
+    records: read; rows: measured; rejects; duplicates: dropped as repeats; skipped: lines that are no call.
+    lines: lines read (files). presence: records that carry each optional field. tail: hash of the bytes before
+    the position (plain files). complete: nothing can follow (compressed files read to their end).
+    lost: offset ranges that retention removed before they were read.
+    """
+
+    source: str
+    label: str
+    app_id: str
+    position: int = 0
+    records: int = 0
+    rows: int = 0
+    rejects: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    lines: int = 0
+    newest_event_ms: int = 0
+    updated_at_ms: int = 0
+    presence: dict[str, int] = field(default_factory=dict)
+    tail: str | None = None
+    complete: bool = False
+    lost: list[tuple[int, int]] = field(default_factory=list)
+
+
+def _folder(lake: Path, app_id: str) -> Path:
+    return lake / "_sources" / hashlib.blake2b(app_id.encode(), digest_size=10).hexdigest()
+
+
+def write_note(lake: Path, note: Note) -> None:
+    """Note a position that is about to be committed."""
+    write_json(_folder(lake, note.app_id) / f"{note.position}.json", asdict(note))
+
+
+def read_note(lake: Path, app_id: str, position: int) -> Note | None:
+    """The note of a position; None where none was written."""
+    try:
+        data: Mapping[str, Any] = json.loads((_folder(lake, app_id) / f"{position}.json").read_text())
+    except FileNotFoundError:
+        return None
+    return Note(**data)
+
+
+def forget_before(lake: Path, app_id: str, position: int) -> None:
+    """Drop notes of earlier positions."""
+    for path in _folder(lake, app_id).glob("*.json"):
+        if path.stem.isdigit() and int(path.stem) < position:
+            path.unlink(missing_ok=True)
+
+
+def known_sources(lake: Path) -> list[str]:
+    """app_ids of all source partitions that were ever noted, in order."""
+    found = set()
+    for path in sorted((lake / "_sources").glob("*/*.json")):
+        if path.name.startswith("."):
+            continue
+        try:
+            found.add(str(json.loads(path.read_text())["app_id"]))
+        except FileNotFoundError:
+            continue
+    return sorted(found)
