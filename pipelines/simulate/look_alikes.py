@@ -137,9 +137,12 @@ def app_back_end(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     number = world.conversations.take(int(talk.max()) + 1)
     talk_start = day_part[np.flatnonzero(position == 0)]
     times = world.calendar.inside(talk_start[talk] + position * 40_000)
+    asked = utterances[rank]
+    # One app in four answers from documents: each request carries the passages that were found for it.
+    wrap = int(wraps.choose("summarise", 1, rng)[0]) if rng.random() < 0.25 else 0
     return traffic(
-        accounts[group], times, utterances[rank],
-        turn=position, conversation=number + talk, system=_own_system(world, rng),
+        accounts[group], times, asked, turn=position, conversation=number + talk, wrap=wrap, answer_of=asked,
+        system=_own_system(world, rng),
     )  # fmt: skip
 
 

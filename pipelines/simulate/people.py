@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipelines.simulate import wraps
 from pipelines.simulate.identities import Identities
 from pipelines.simulate.prompts import Habits, PromptSource
-from pipelines.simulate.randomness import pick, ragged, zipf_weights
+from pipelines.simulate.randomness import pick, ragged
 from pipelines.simulate.requests import NONE, Conversations, Traffic, concatenate, traffic
 from pipelines.simulate.tempo import Calendar, Rhythm, within_conversations
 
@@ -23,7 +23,7 @@ HARVEST_INTEREST = 0.45
 """Share of people's interests that lie in topics of the `harvest` family: maths, code, medicine, exercises."""
 MAX_REQUESTS = 700
 POPULAR_SYSTEMS = 4
-_BATCH = 20_000
+_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def topic_weights(source: PromptSource, rng: np.random.Generator, harvest: float
     """How popular each topic is with people: by the root of its size, less where it reads like batch work."""
     size = np.bincount(source.theme_topic, weights=source.theme_size, minlength=len(source.topics))
     weight = np.sqrt(size) * np.array([1.0 - 0.85 * topic.templated for topic in source.topics])
-    weight = weight * rng.lognormal(0.0, 0.3, len(weight))
+    weight = weight * rng.lognormal(0.0, 0.8, len(weight))
     is_harvest = np.array([topic.family == "harvest" for topic in source.topics])
     for family, share in ((is_harvest, harvest), (~is_harvest, 1.0 - harvest)):
         if family.any() and weight[family].sum() > 0:
@@ -64,22 +64,27 @@ def draw_interests(
     volumes: npt.NDArray[np.integer],
     rng: np.random.Generator,
 ) -> Interests:
-    """One to four topics per person by Zipf, and in each some themes; who asks more has more themes."""
-    count, topics, themes = len(volumes), 4, 6
-    held = np.minimum(1 + rng.poisson(1.1, count), topics)
+    """One to eight topics per person by Zipf, and in each some themes; who asks more has more themes.
+
+    People differ in breadth: some keep to one thing, one in three asks about nearly anything.
+    """
+    count, topics, themes = len(volumes), 8, 8
+    broad = rng.random(count) < 1 / 3
+    held = np.where(broad, topics, np.minimum(1 + rng.poisson(3.0, count), topics))
     topic = rng.choice(len(weights), (count, topics), p=weights)
-    topic_share = zipf_weights(topics, 1.3)[None, :] * rng.lognormal(0, 0.4, (count, topics))
+    steepness = np.where(broad, 0.2, rng.uniform(0.4, 1.4, count))
+    topic_share = np.arange(1, topics + 1)[None, :] ** -steepness[:, None] * rng.lognormal(0, 0.4, (count, topics))
     topic_share[np.arange(topics)[None, :] >= held[:, None]] = 0.0
     order = np.argsort(source.theme_topic, kind="stable")
     per_topic = np.bincount(source.theme_topic, minlength=len(source.topics))
     first = np.cumsum(per_topic) - per_topic
-    # Inside a topic a theme is chosen by the root of its size: cumulative over the themes in topic order.
-    root = np.sqrt(source.theme_size[order])
+    # Inside a topic the larger themes are chosen more often: cumulative over the themes in topic order.
+    root = source.theme_size[order].astype(np.float64) ** 0.8
     running = np.concatenate([[0.0], np.cumsum(root)])
     low, high = running[first[topic]], running[first[topic] + per_topic[topic]]
     draws = low[:, :, None] + rng.random((count, topics, themes)) * (high - low)[:, :, None]
     chosen = order[np.clip(np.searchsorted(running, draws, side="right") - 1, 0, len(order) - 1)]
-    kept = np.clip(1 + rng.poisson(np.log1p(volumes) * 0.6), 1, themes)
+    kept = np.clip(2 + rng.poisson(np.log1p(volumes) * 0.9), 2, themes)
     share = rng.exponential(1.0, (count, topics, themes)) + 0.05
     share[np.broadcast_to(np.arange(themes)[None, None, :] >= kept[:, None, None], share.shape)] = 0.0
     share = share / share.sum(axis=2, keepdims=True) * topic_share[:, :, None]
@@ -125,8 +130,10 @@ def _batch(
     person = owner[group]
     times = within_conversations(lengths, _starts(world, accounts, owner, rng), rng)
 
-    slots = pick(interests.weight, owner, rng)
-    opening = source.draw(interests.theme[owner, slots], persons[owner], rng)
+    theme = interests.theme[owner, pick(interests.weight, owner, rng)]
+    strays = rng.random(len(owner)) < rng.uniform(0.1, 0.95, count)[owner]
+    theme[strays] = _anywhere(source, source.theme_topic[theme[strays]], rng)
+    opening = source.draw(theme, persons[owner], rng)
     prompt = opening[group]
     later = np.flatnonzero(position > 0)
     depth = int(position.max(initial=0))
@@ -145,6 +152,19 @@ def _batch(
         accounts[person], times, prompt,
         turn=position, conversation=number + group, wrap=wrap, answer_of=answer_of, system=system[person],
     )  # fmt: skip
+
+
+def _anywhere(
+    source: PromptSource, topics: npt.NDArray[np.integer], rng: np.random.Generator
+) -> npt.NDArray[np.int32]:
+    """For each topic one of its themes, the larger ones more often: nobody keeps to his own few things only."""
+    order = np.argsort(source.theme_topic, kind="stable")
+    per_topic = np.bincount(source.theme_topic, minlength=len(source.topics))
+    running = np.concatenate([[0], np.cumsum(source.theme_size[order])])
+    edges = np.concatenate([[0], np.cumsum(per_topic)])
+    low, high = running[edges[topics]], running[edges[topics + 1]]
+    draws = rng.integers(low, high)
+    return order[np.searchsorted(running, draws, side="right") - 1].astype(np.int32)
 
 
 def _conversation_lengths(
@@ -200,14 +220,15 @@ def _phrases(
     """Now and then a person asks for steps, a translation, a summary, or pastes an answer back."""
     wrap = np.zeros(len(prompt), dtype=np.int16)
     answer_of = np.full(len(prompt), NONE, dtype=np.int64)
-    kinds: tuple[tuple[wraps.Kind, float, float], ...] = (
-        ("reason", 0.06, 0.5), ("rephrase", 0.08, 0.5), ("translate", 0.03, 0.4), ("summarise", 0.03, 0.3),
-        ("test", 0.02, 0.4), ("similar", 0.02, 0.4), ("judge", 0.01, 0.5), ("clean", 0.01, 0.3),
+    kinds: tuple[tuple[wraps.Kind, float], ...] = (
+        ("reason", 0.06), ("rephrase", 0.08), ("translate", 0.04), ("summarise", 0.10),
+        ("test", 0.03), ("similar", 0.03), ("judge", 0.05), ("clean", 0.03),
     )  # fmt: skip
-    for kind, share_of_people, rate in kinds:
-        fond = rng.random(count) < share_of_people
+    for kind, share_of_people in kinds:
+        # Of those who use a phrase at all, some use it now and then and some run a program that always does.
+        rate = np.where(rng.random(count) < share_of_people, rng.beta(1.0, 0.7, count), 0.0)
         favourite = wraps.choose(kind, count, rng)
-        use = fond[person] & (rng.random(len(prompt)) < rate) & (wrap == 0)
+        use = (rng.random(len(prompt)) < rate[person]) & (wrap == 0)
         wrap[use] = favourite[person[use]]
         answer_of[use] = prompt[use]
     pastes = rng.random(count) < 0.15

@@ -79,7 +79,7 @@ def plan_campaigns(
         size = wish.accounts
         if size is None:
             room = STRATEGIES[wish.strategy].size[1] - _low(wish)
-            extra = min(room, int(rng.uniform(0.5, 1.5) * spare / len(open_wishes))) if room else 0
+            extra = min(room, int(rng.uniform(0.5, 1.5) * (spare / len(open_wishes)))) if room else 0
             size = _low(wish) + max(0, min(extra, spare))
         plans.append(CampaignPlan(wish.strategy, size, wish.lot))
     total = sum(plan.accounts for plan in plans)
@@ -120,7 +120,7 @@ def look_alike_groups(look_alike: LookAlike, ordinary: int, rng: np.random.Gener
     wanted = max(look_alike.group[0], round(look_alike.share * ordinary))
     sizes: list[int] = []
     while wanted >= look_alike.group[0]:
-        size = int(min(wanted, rng.integers(look_alike.group[0], look_alike.group[1] + 1)))
+        size = min(wanted, int(rng.integers(look_alike.group[0], look_alike.group[1] + 1)))
         sizes.append(size)
         wanted -= size
     return sizes

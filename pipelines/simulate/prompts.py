@@ -49,10 +49,25 @@ class Topic:
 class PromptSource(Protocol):
     """Where prompts come from. All arrays of codes are int64."""
 
-    topics: Sequence[Topic]
-    theme_topic: npt.NDArray[np.int32]
-    theme_size: npt.NDArray[np.int64]
-    system_prompts: Sequence[str]
+    @property
+    def topics(self) -> Sequence[Topic]:
+        """The topics."""
+        ...
+
+    @property
+    def theme_topic(self) -> npt.NDArray[np.int32]:
+        """Topic of each theme."""
+        ...
+
+    @property
+    def theme_size(self) -> npt.NDArray[np.int64]:
+        """Number of prompts of each theme."""
+        ...
+
+    @property
+    def system_prompts(self) -> Sequence[str]:
+        """System prompts that come with the source."""
+        ...
 
     def draw(
         self, themes: npt.NDArray[np.integer], persons: npt.NDArray[np.integer], rng: np.random.Generator

@@ -45,7 +45,8 @@ def pick(
     """One column for each of `rows`, drawn by that row's cumulative weights (rows x columns, last column 1)."""
     draws = rng.random(len(rows), dtype=np.float32)
     table = cumulative[rows]
-    return np.minimum((table <= draws[:, None]).sum(axis=1), table.shape[1] - 1).astype(np.int64)
+    passed: npt.NDArray[np.int64] = (table <= draws[:, None]).sum(axis=1, dtype=np.int64)
+    return np.asarray(np.minimum(passed, table.shape[1] - 1))
 
 
 def zipf_weights(count: int, exponent: float) -> npt.NDArray[np.float64]:

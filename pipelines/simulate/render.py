@@ -112,6 +112,7 @@ class Renderer:
         talk = np.where(identities.sends_conversation[account], rows.conversation, NONE)
         max_tokens = identities.max_tokens[account].tolist()
         systems = self.world.systems
+        temperature = np.round(identities.temperature[account].astype(np.float64), 2)
         salt = self.seed * 8
         events = rng.integers(0, 1 << 62, (count, 2)).tolist()
         return {
@@ -136,7 +137,8 @@ class Renderer:
             "system_prompt": [None if i == NONE else systems[i] for i in rows.system.tolist()],
             "tool_schema": [None if i == NONE else TOOL_SCHEMAS[i] for i in rows.tools.tolist()],
             "temperature": [
-                None if value != value else value for value in np.round(identities.temperature[account].astype(float), 2).tolist()
+                None if missing else value
+                for missing, value in zip(np.isnan(temperature).tolist(), temperature.tolist(), strict=True)
             ],
             "max_tokens": [value or None for value in max_tokens],
             "status": status.tolist(),

@@ -89,7 +89,7 @@ def traffic(
         )
         for name, dtype in _DTYPES.items()
     }
-    return Traffic(**filled)  # type: ignore[arg-type]  # the dtypes are those of _DTYPES
+    return Traffic(**filled)
 
 
 def concatenate(pieces: Sequence[Traffic]) -> Traffic:

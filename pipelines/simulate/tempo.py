@@ -98,7 +98,7 @@ class Rhythm:
 
 def _hours(curve: npt.NDArray[np.float64], draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     table = np.concatenate([[0.0], np.cumsum(curve) / curve.sum()])
-    return np.interp(draws, table, np.arange(25.0))
+    return np.asarray(np.interp(draws, table, np.arange(25.0)), dtype=np.float64)
 
 
 def spread(
