@@ -10,19 +10,17 @@ import gzip
 import hashlib
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 import numpy as np
 import zstandard
 
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.source import Block, Committed, PartitionStatus, RawReject, Slice
-
-Witness = Callable[[str, int], Mapping[str, Any] | None]
-"""Maps (app_id, committed position) to what the lake noted there."""
+from pipelines.lake.notes import read_note
 
 BLOCK_BYTES: Final = 8 << 20
 _PREFIX_BITS: Final = 16
@@ -55,12 +53,12 @@ class _File:
 class FileSource:
     """Plans and reads files.
 
-    uri: path, glob, or `-`. slice_bytes: how much one slice holds. complete: whether a last line without a
+    uri: path, glob, or `-`. lake: whose notes tell a file that grew from another that begins alike. slice_bytes: how much one slice holds. complete: whether a last line without a
     line end counts (not while following a file that is still being written).
     """
 
     uri: str
-    witness: Witness
+    lake: Path
     slice_bytes: int = 32 << 20
     complete: bool = True
 
@@ -151,8 +149,8 @@ class FileSource:
         if is_stream:
             app_id = f"file:{_hash(head)}-{size}"
             position = committed(app_id) or 0
-            note = self.witness(app_id, position)
-            if note is not None and note.get("complete"):
+            note = read_note(self.lake, app_id, position)
+            if note is not None and note.complete:
                 return None
             return _File(path, app_id, position, size, True)
         for bits in range(min(_PREFIX_BITS, len(head).bit_length() - 1), -1, -1):
@@ -169,8 +167,8 @@ class FileSource:
     def _is_same(self, path: str, app_id: str, position: int, size: int) -> bool:
         if position > size:
             return False
-        note = self.witness(app_id, position)
-        return note is None or note.get("tail") in (None, tail_hash(path, position))
+        note = read_note(self.lake, app_id, position)
+        return note is None or note.tail in (None, tail_hash(path, position))
 
     def _cuts(self, file: _File, budget: int) -> Iterator[tuple[int, int]]:
         start = file.position

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.texts import Quantiser
-from pipelines.prompt_map.fit import FittedMap
+from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
 from pipelines.prompt_map.tokens import BUCKETS
 
 _ARRAYS: Final = "map.npz"
 _ABOUT: Final = "about.json"
 _CURRENT: Final = "current"
+NO_MAP: Final = "none"
+"""Version of rows that were measured before a map was fitted."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,17 @@ class PromptMap:
     centroids: NDArray[np.float32]
     ordinary: NDArray[np.float32]
     about: Mapping[str, Any]
+
+    @classmethod
+    def none(cls) -> "PromptMap":
+        """What rows are measured with before a map is fitted: they have no cells."""
+        dims, topics, cells = DIMENSIONS, TOPICS, CELLS_PER_TOPIC
+        quantiser = Quantiser(
+            np.zeros((BUCKETS, dims), np.float32), np.zeros((dims, topics), np.float32), np.zeros(topics, np.float32),
+            np.zeros((topics, dims, cells), np.float32), np.zeros((topics, cells), np.float32),
+        )  # fmt: skip
+        empty = np.zeros((topics * cells, dims), np.float32)
+        return cls(NO_MAP, quantiser, empty, np.zeros(topics * cells, np.float32), {})
 
     @property
     def cells_per_topic(self) -> int:
@@ -122,6 +135,8 @@ def versions(lake: Path) -> list[Mapping[str, Any]]:
 
 def load(lake: Path, version: str) -> PromptMap:
     """Read a stored map."""
+    if version == NO_MAP:
+        return PromptMap.none()
     folder = _folder(lake) / version
     try:
         about = json.loads((folder / _ABOUT).read_text())

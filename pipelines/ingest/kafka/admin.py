@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, for_code
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from pipelines.ingest.kafka.clients import python_options
-from pipelines.ingest.kafka.errors import KafkaUnavailable, TopicChanged, translated
+from pipelines.ingest.kafka.errors import TopicChanged, translated
 from pipelines.ingest.kafka.settings import KafkaSettings
 
 _Answer = TypeVar("_Answer")
@@ -31,6 +32,26 @@ class Topic:
     name: str
     topic_id: str
     partitions: tuple[int, ...]
+
+
+def open_admin(**options: object) -> KafkaAdminClient:
+    """A connected administration client; when that fails, nothing of it stays behind.
+
+    kafka-python starts a thread before it connects and forgets it when it cannot: an outage would pile them
+    up.
+    """
+    made: list[KafkaNetClient] = []
+
+    def remembered(**inner: object) -> KafkaNetClient:
+        made.append(KafkaNetClient(**inner))
+        return made[-1]
+
+    try:
+        return KafkaAdminClient(**options, kafka_client=remembered)
+    except (KafkaError, OSError):
+        for client in made:
+            client.close()
+        raise
 
 
 class Admin:
@@ -54,7 +75,7 @@ class Admin:
         try:
             if self._client is None:
                 options = python_options(self._settings, self._servers)
-                self._client = KafkaAdminClient(**options, bootstrap_timeout_ms=options["request_timeout_ms"])
+                self._client = open_admin(**options, bootstrap_timeout_ms=options["request_timeout_ms"])
             return question(self._client)
         except (KafkaError, OSError) as error:
             self.close()
@@ -148,6 +169,3 @@ def check_incarnation(admin: Admin, name: str, topic_id: str) -> None:
             f"Topic {name!r} was deleted and created anew (id {topic_id}, now {now}); nothing of this slice"
             " is used, plan again."
         )
-
-
-__all__ = ["Admin", "KafkaUnavailable", "Topic", "check_incarnation", "close_shared_admins", "shared_admin"]

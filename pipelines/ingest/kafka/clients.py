@@ -13,7 +13,16 @@ from pydantic import SecretStr
 from pipelines.ingest.kafka.settings import KafkaSettings
 from pipelines.ingest.kafka.tokens import TokenSource
 
-librdkafka_log = logging.getLogger("pipelines.ingest.kafka.librdkafka")
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """librdkafka's own log, never above INFO: it repeats every failed connection, and our errors say it once."""
+
+    def log(self, level: int, msg: object, *args: object, **_options: object) -> None:
+        """Passes a line on."""
+        self.logger.log(min(level, logging.INFO), msg, *args)
+
+
+librdkafka_log = _Quiet(logging.getLogger("pipelines.ingest.kafka.librdkafka"), {})
 
 
 @functools.lru_cache(maxsize=4)

@@ -58,7 +58,8 @@ def is_refusal(error: BulkError) -> bool:
 
 def translated_bulk(error: BulkError, doing: str, servers: str) -> ScarecrowError:
     """librdkafka's error as ours."""
-    said = error.name()
+    # What librdkafka was told, a failed TLS handshake for instance; it never quotes credentials.
+    said = f"{error.name()}: {error.str()[:200]}"
     if is_refusal(error):
         return KafkaRefused(
             f"Kafka at {servers} refused to {doing} ({said}); check the SCARECROW_KAFKA_ settings and the"

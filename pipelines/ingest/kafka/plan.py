@@ -28,7 +28,7 @@ class Bounds:
 
     @property
     def lag(self) -> int:
-        """Offsets still to read, without those that were lost. An upper bound of records: offsets have gaps."""
+        """Offsets still to read, without lost ones. An upper bound of records: offsets have gaps."""
         return max(0, self.end - max(self.start, self.log_start))
 
     @property

@@ -42,6 +42,7 @@ class _Pending:
     values: list[bytes] = field(default_factory=list)
     offsets: list[NDArray[np.int64]] = field(default_factory=list)
     size: int = 0
+    skipped: int = 0
 
     def add(self, values: list[bytes], offsets: NDArray[np.int64]) -> None:
         self.values += values
@@ -52,8 +53,10 @@ class _Pending:
         return len(self.values) + _BITE > MAX_RECORDS or self.size >= MAX_BYTES - _BITE_BYTES
 
     def take(self) -> Block:
-        block = block_of(self.values, np.concatenate(self.offsets))
-        self.values, self.offsets, self.size = [], [], 0
+        offsets = np.concatenate(self.offsets) if self.offsets else np.zeros(0, np.int64)
+        block = block_of(self.values, offsets)
+        block.skipped = self.skipped
+        self.values, self.offsets, self.size, self.skipped = [], [], 0, 0
         return block
 
 
@@ -62,7 +65,7 @@ def read_range(
 ) -> Iterator[Block]:
     """All committed records with start <= offset < end, in order.
 
-    Null values (tombstones) are skipped and counted in the log. Offsets that the broker has deleted become
+    Null values (tombstones) are counted as skipped. Offsets that the broker has deleted become
     one reject "lost offsets ..." at the first of them. Raises KafkaUnavailable when nothing comes for
     `stall_seconds`, KafkaRefused and TopicChanged as errors.py says.
     """
@@ -83,7 +86,6 @@ class _Range:
         self._end = end
         self._stall_seconds = stall_seconds
         self._position = start
-        self._tombstones = 0
         self._lost: list[RawReject] = []
         # False once something at or behind `end` was taken from the consumer, which therefore cannot go on
         # there.
@@ -113,13 +115,10 @@ class _Range:
                 yield pending.take()
         if self._is_exact:
             self._bulk.stay_at(self._where, self._end)
-        if pending.values:
-            yield pending.take()
-        if self._lost:
-            none = np.zeros(0, np.int64)
-            yield Block(b"", none, none, none, self._lost)
-        if self._tombstones:
-            log.info("%s: %d null values (tombstones) skipped", self._where.name, self._tombstones)
+        if pending.values or self._lost or pending.skipped:
+            last = pending.take()
+            last.rejects += self._lost
+            yield last
 
     def _check_patience(self, heard: float) -> None:
         if self._bulk.refusal is not None:
@@ -166,7 +165,7 @@ class _Range:
         values: list[bytes | None] = list(map(Message.value, records))
         if None in values:
             kept = np.fromiter((v is not None for v in values), np.bool_, len(values))
-            self._tombstones += len(values) - int(kept.sum())
+            pending.skipped += len(values) - int(kept.sum())
             offsets = offsets[kept]
         present = [v for v in values if v is not None]
         if present:

@@ -1,0 +1,145 @@
+"""`scarecrow ingest` as a function: source, map, cycles, progress; once or for as long as it runs.
+
+Belongs here: what surrounds cycles. Not here: the command line (`pipelines.cli.ingest`).
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from pipelines.errors import ScarecrowError, UsageError
+from pipelines.ingest.cycle import Clock, CycleReport, IngestOptions, run_cycle
+from pipelines.ingest.files import STDIN, FileSource
+from pipelines.ingest.formats import get_format
+from pipelines.ingest.kafka import KafkaSource
+from pipelines.ingest.kafka.errors import TopicChanged
+from pipelines.ingest.source import Source
+from pipelines.lake.commit import Conflict
+from pipelines.lake.events import SeenEvents
+from pipelines.lake.tables import Lake
+from pipelines.prompt_map.prepare import FirstMap, FitReport
+from pipelines.prompt_map.store import NO_MAP
+
+KAFKA: Final = "kafka://"
+_POLL_SECONDS: Final = 0.5
+
+
+@dataclass
+class Totals:
+    """What an ingest has done so far."""
+
+    cycles: int = 0
+    bytes: int = 0
+    records: int = 0
+    rows: int = 0
+    rejects: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+    version: int = 0
+    newest_event_ms: int = 0
+
+    def add(self, report: CycleReport) -> None:
+        """Count one cycle."""
+        self.cycles += 1
+        self.version = report.version
+        self.newest_event_ms = max(self.newest_event_ms, report.newest_event_ms)
+        for name in ("bytes", "records", "rows", "rejects", "duplicates", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(report, name))
+
+
+@dataclass
+class Stop:
+    """Set by SIGINT and SIGTERM: the cycle under way is finished, no other is begun."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def on_signals(self) -> Iterator["Stop"]:
+        """Catch both signals inside the block (main thread only)."""
+        before = {s: signal.signal(s, lambda *_: self.event.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def open_source(
+    uri: str, lake: Path, slice_bytes: int, follow: bool, since_ms: int | None = None, until_ms: int | None = None
+) -> Source:
+    """The source that an address names."""
+    if uri.startswith(KAFKA):
+        return KafkaSource(uri, since_ms, until_ms)
+    if "://" in uri:
+        raise UsageError(f"source {uri} is of no known kind; give files, - for standard input, or kafka://HOST:PORT/TOPIC")
+    if uri == STDIN and follow:
+        raise UsageError("source - cannot be followed; leave --follow out, it is read until it ends")
+    source = FileSource(uri, lake, slice_bytes, complete=not follow)
+    if not follow:
+        source.paths()
+    return source
+
+
+def ingest(
+    lake: Lake,
+    uri: str,
+    source: Source,
+    options: IngestOptions,
+    now: Clock,
+    follow: bool = False,
+    stop: Stop | None = None,
+    on_map: Callable[[FitReport], None] = lambda report: None,
+    on_cycle: Callable[[CycleReport, Totals], None] = lambda report, totals: None,
+    on_idle: Callable[[Totals], None] = lambda totals: None,
+) -> Totals:
+    """Ingest until the source has nothing new, or with follow until `stop`.
+
+    options.map_version `none` means: the lake's own map, fitted first if need be.
+    """
+    lake.create()
+    stop = stop or Stop()
+    totals = Totals()
+    seen = SeenEvents(lake.path, options.dedup_horizon)
+    first = FirstMap(lake.path, options.hash_key)
+    log_format = None if options.log_format == "native" else get_format(options.log_format, dict(options.format_options))
+    told = ""
+    while not stop.event.is_set():
+        if options.map_version == NO_MAP or told == "":
+            chosen = first.version(source, uri, log_format, now())
+            if chosen.version != told:
+                told = chosen.version
+                on_map(chosen)
+            options = replace(options, map_version=chosen.version)
+        report = _cycle(lake, source, options, seen, now)
+        if report is not None:
+            totals.add(report)
+            on_cycle(report, totals)
+        elif not follow:
+            break
+        else:
+            on_idle(totals)
+            stop.event.wait(_POLL_SECONDS)
+    return totals
+
+
+def _cycle(
+    lake: Lake, source: Source, options: IngestOptions, seen: SeenEvents, now: Clock
+) -> CycleReport | None:
+    """One cycle; begun again, with jitter, when another process committed first or the topic changed."""
+    attempts = Retrying(
+        retry=retry_if_exception_type((Conflict, TopicChanged)),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_delay(600),
+    )
+    try:
+        return attempts(run_cycle, lake, source, options, seen, now)
+    except RetryError as error:
+        raise ScarecrowError(
+            f"lake {lake.path} was committed to by others for ten minutes without a gap; run fewer ingests on it"
+        ) from error
