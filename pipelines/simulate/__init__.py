@@ -5,7 +5,8 @@ is planted), or that scores (evaluate).
 """
 
 from pipelines.simulate.campaigns import STRATEGIES
+from pipelines.simulate.demo import simulate_demo
 from pipelines.simulate.look_alikes import LOOK_ALIKES
 from pipelines.simulate.world import SimulationSummary, simulate
 
-__all__ = ["LOOK_ALIKES", "STRATEGIES", "SimulationSummary", "simulate"]
+__all__ = ["LOOK_ALIKES", "STRATEGIES", "SimulationSummary", "simulate", "simulate_demo"]

@@ -72,7 +72,9 @@ def curated_list(world: World, count: int, rng: Rng, family: str | None = None) 
     return written_by_many(listed, rng) if rng.random() < 0.4 else rng.permutation(listed)
 
 
-def _like_people(world: World, accounts: Accounts, owner: npt.NDArray[np.int64], rng: Rng) -> npt.NDArray[np.int64]:
+def _like_people(
+    world: World, accounts: Accounts, owner: npt.NDArray[np.int64], rng: Rng
+) -> npt.NDArray[np.int64]:
     """Moments that follow each account's own day and night, after it was created."""
     identities, calendar = world.identities, world.calendar
     created = identities.created[accounts]
@@ -89,7 +91,11 @@ def _buy(
     rng, lots = order.rng, order.lots()
     codes = curated_list(world, int(lots.sum()), rng, family)
     owner, _ = ragged(lots)
-    wrap = np.zeros(len(codes), dtype=np.int16) if phrases is None else phrases[rng.integers(0, len(phrases), len(codes))]
+    wrap = (
+        np.zeros(len(codes), dtype=np.int16)
+        if phrases is None
+        else phrases[rng.integers(0, len(phrases), len(codes))]
+    )
     return traffic(
         order.accounts[owner], _like_people(world, order.accounts, owner, rng), codes,
         wrap=wrap, answer_of=codes, conversation=world.conversations.take(len(codes)) + np.arange(len(codes)),
@@ -142,7 +148,9 @@ def paraphrased_templates(world: World, order: Order) -> Traffic:
 def _cover_volumes(bought: Traffic, accounts: Accounts, share: float, rng: Rng) -> npt.NDArray[np.int64]:
     """Cover requests per account so that `share` of its traffic is cover."""
     lots = np.array([(bought.account == account).sum() for account in accounts])
-    return np.maximum(1, np.rint(lots * share / (1 - share) * rng.lognormal(0, 0.15, len(lots)))).astype(np.int64)
+    return np.maximum(1, np.rint(lots * share / (1 - share) * rng.lognormal(0, 0.15, len(lots)))).astype(
+        np.int64
+    )
 
 
 def generic_cover(share: float) -> Callable[[World, Order], Traffic]:
@@ -221,7 +229,9 @@ def ban_and_respawn(world: World, order: Order) -> Traffic:
     for line in range(lines):
         chain = order.accounts[line::lines]
         cuts = np.sort(rng.uniform(0.15, 0.9, len(chain) - 1))
-        edges = calendar.start + (np.concatenate([[0.0], cuts, [1.0]]) * (calendar.end - calendar.start)).astype(np.int64)
+        edges = calendar.start + (
+            np.concatenate([[0.0], cuts, [1.0]]) * (calendar.end - calendar.start)
+        ).astype(np.int64)
         for generation, account in enumerate(chain):
             rows = np.flatnonzero(bought.account == account)
             first = int(edges[generation]) + (int(rng.integers(1, 4)) * HOUR if generation else 0)
@@ -250,7 +260,9 @@ def relay(world: World, order: Order) -> Traffic:
     people = rng.integers(2, 6, len(order.accounts))
     accounts = np.repeat(order.accounts, people)
     volumes = draw_volumes(len(accounts), rng, 14.0)
-    return concatenate([bought, people_traffic(world, accounts, volumes, topic_weights(world.source, rng), rng)])
+    return concatenate(
+        [bought, people_traffic(world, accounts, volumes, topic_weights(world.source, rng), rng)]
+    )
 
 
 def human_seeds(world: World, order: Order) -> Traffic:

@@ -49,9 +49,7 @@ def _read_family(folder: Path, family: Family) -> list[pl.DataFrame]:
                 else pl.lit(None, dtype=dtype).alias(name)
                 for name, dtype in columns.items()
             ),
-        ).filter(
-            pl.col("prompt").str.strip_chars().str.len_bytes().is_between(1, MAX_PROMPT_BYTES)
-        )
+        ).filter(pl.col("prompt").str.strip_chars().str.len_bytes().is_between(1, MAX_PROMPT_BYTES))
         frames.append(
             frame.with_columns(
                 family=pl.lit(family), file=pl.lit(path.stem), topic=pl.col("topic").fill_null("")
@@ -93,25 +91,35 @@ def _themes(frame: pl.DataFrame) -> pl.Series:
     named = (
         base.join(anchors.select("row", "word"), on="row", how="left")
         .with_columns(pl.col("word").fill_null(""))
-        .with_columns(word=pl.when(pl.len().over(*group, "word") >= MIN_THEME).then("word").otherwise(pl.lit("")))
+        .with_columns(
+            word=pl.when(pl.len().over(*group, "word") >= MIN_THEME).then("word").otherwise(pl.lit(""))
+        )
     )
     # A topic value with a handful of prompts is no theme of its own: those of one subject are put together.
     named = named.with_columns(
         topic=pl.when(pl.len().over(*group) >= MIN_THEME).then("topic").otherwise(pl.lit("\x00few"))
     )
-    return named.sort("row").select(
-        pl.concat_str("family", "subject", "topic", "word", separator="\x1f").rank("dense").cast(pl.Int32) - 1
-    ).to_series()
+    return (
+        named.sort("row")
+        .select(
+            pl.concat_str("family", "subject", "topic", "word", separator="\x1f").rank("dense").cast(pl.Int32)
+            - 1
+        )
+        .to_series()
+    )
 
 
 def _topic_figures(frame: pl.DataFrame) -> pl.DataFrame:
     opening = pl.col("prompt").str.extract(r"^(\S+\s+\S+\s+\S+\s+\S+)").fill_null("")
-    code = pl.col("prompt").str.contains(r"def |class |import |function|\(\)|```|;\s*$|</|\berror:|sudo |[a-z]_[a-z]+\(")
+    code = pl.col("prompt").str.contains(
+        r"def |class |import |function|\(\)|```|;\s*$|</|\berror:|sudo |[a-z]_[a-z]+\("
+    )
     return (
         frame.with_columns(opening=opening)
         .with_columns(
-            same=(pl.len().over("family", "subject", "opening") / pl.len().over("family", "subject"))
-            .cast(pl.Float64)
+            same=(pl.len().over("family", "subject", "opening") / pl.len().over("family", "subject")).cast(
+                pl.Float64
+            )
             * (pl.col("opening") != "")
         )
         .group_by("family", "subject")

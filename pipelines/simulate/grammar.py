@@ -22,7 +22,9 @@ from pipelines.simulate.randomness import mix
 
 # (slot, bits), from the low end; the topic and the template come on top.
 _SLOTS = (("thing", 6), ("other", 6), ("detail", 6), ("name", 6), ("place", 6), ("n", 7), ("m", 5))
-_SHIFTS = dict(zip((name for name, _ in _SLOTS), np.cumsum([0] + [bits for _, bits in _SLOTS])[:-1], strict=True))
+_SHIFTS = dict(
+    zip((name for name, _ in _SLOTS), np.cumsum([0] + [bits for _, bits in _SLOTS])[:-1], strict=True)
+)
 _TEMPLATE_SHIFT = sum(bits for _, bits in _SLOTS)
 _TOPIC_SHIFT = _TEMPLATE_SHIFT + 4
 _FOLLOW_UP_TEMPLATE = 15
@@ -75,6 +77,8 @@ def _lexicon() -> tuple[tuple[_Trade, ...], tuple[str, ...]]:
     trades: list[_Trade] = []
     systems: list[str] = []
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml")):
+        if name == "phrases.yaml":
+            continue
         content = yaml.load((folder / name).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         if "topics" in content:
             trades += [_trade(content, spec) for spec in content["topics"]]
@@ -100,7 +104,9 @@ class GrammarPrompts:
         self._theme_thing = np.concatenate([np.arange(size, dtype=np.int64) for size in sizes])
         self.theme_size = np.full(len(self.theme_topic), 500, dtype=np.int64)
         slots = [name for name, _ in _SLOTS]
-        self._slot_count = np.array([[len(t.slots[name]) for name in slots] for t in self._trades], dtype=np.int64)
+        self._slot_count = np.array(
+            [[len(t.slots[name]) for name in slots] for t in self._trades], dtype=np.int64
+        )
         self._templates = np.array([len(t.templates) for t in self._trades], dtype=np.int64)
         self._follow_ups = np.array([len(t.follow_ups) for t in self._trades], dtype=np.int64)
         self._uses = np.zeros((len(self._trades), 16, len(slots)), dtype=bool)
@@ -118,12 +124,16 @@ class GrammarPrompts:
         values: dict[str, npt.NDArray[np.int64]],
     ) -> npt.NDArray[np.int64]:
         code = (topic.astype(np.int64) << _TOPIC_SHIFT) | (template << _TEMPLATE_SHIFT)
-        value = {name: values[name] % self._slot_count[topic, column] for column, (name, _) in enumerate(_SLOTS)}
+        value = {
+            name: values[name] % self._slot_count[topic, column] for column, (name, _) in enumerate(_SLOTS)
+        }
         same = value["other"] == value["thing"]
         value["other"] = np.where(same, (value["other"] + 1) % self._slot_count[topic, 1], value["other"])
         with_detail = self._uses[topic, template, 2]
         for column, (name, _) in enumerate(_SLOTS):
-            used = self._uses[topic, template, column] | (with_detail & self._detail_uses[topic, value["detail"], column])
+            used = self._uses[topic, template, column] | (
+                with_detail & self._detail_uses[topic, value["detail"], column]
+            )
             code |= np.where(used, value[name], 0) << int(_SHIFTS[name])
         return code
 
@@ -139,7 +149,10 @@ class GrammarPrompts:
             which = np.minimum(rng.geometric(0.3, size), _OWN)
             return np.asarray((mix(own * 8 + which, salt) >> np.uint64(2)).astype(np.int64))
 
-        template = np.where(rng.random(size) < 0.5, habit(1), rng.integers(0, 1 << 30, size)) % self._templates[topic]
+        template = (
+            np.where(rng.random(size) < 0.5, habit(1), rng.integers(0, 1 << 30, size))
+            % self._templates[topic]
+        )
         values = {
             "thing": self._theme_thing[themes],
             "other": rng.integers(0, 1 << 30, size),

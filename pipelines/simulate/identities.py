@@ -117,9 +117,9 @@ def draw_identities(count: int, calendar: Calendar, seed: int, rng: np.random.Ge
         adopts=adopts,
         endpoint=rng.choice(len(ENDPOINTS), count, p=[0.55, 0.25, 0.15, 0.05]).astype(np.int8),
         temperature=temperature.astype(np.float32),
-        max_tokens=np.where(
-            rng.random(count) < 0.45, 0, rng.choice(np.array(MAX_TOKENS), count)
-        ).astype(np.int32),
+        max_tokens=np.where(rng.random(count) < 0.45, 0, rng.choice(np.array(MAX_TOKENS), count)).astype(
+            np.int32
+        ),
         sends_conversation=rng.random(count) < 0.75,
     )
 

@@ -37,7 +37,9 @@ class LookAlike:
     make: Callable[[World, Accounts, Rng], Traffic]
 
 
-def _some_topics(world: World, rng: Rng, low: int, high: int, family: str | None = None) -> npt.NDArray[np.float64]:
+def _some_topics(
+    world: World, rng: Rng, low: int, high: int, family: str | None = None
+) -> npt.NDArray[np.float64]:
     """Weights over `low` to `high` topics, of one family where the source has it."""
     allowed = np.array([family is None or topic.family == family for topic in world.source.topics])
     if not allowed.any():
@@ -64,7 +66,9 @@ def evaluation_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     """A fixed benchmark, the same set run again every night, in parts over the team's accounts; sometimes judged."""
     world.identities.share(accounts, rng)
     world.identities.drop_conversations(accounts)
-    questions = world.source.curated(_some_topics(world, rng, 1, 4, "harvest"), int(rng.integers(40, 160)), rng)
+    questions = world.source.curated(
+        _some_topics(world, rng, 1, 4, "harvest"), int(rng.integers(40, 160)), rng
+    )
     judged = rng.random() < 0.4
     phrase = 0 if rng.random() < 0.5 else int(wraps.choose("reason", 1, rng)[0])
     system = _own_system(world, rng) if rng.random() < 0.5 else NONE
@@ -157,9 +161,7 @@ def coding_agent(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     pieces = []
     for account in accounts:
         weights = (code + 0.02) ** 1.5 * rng.exponential(1.0, len(code))
-        themes = rng.choice(
-            len(world.source.theme_topic), 8, p=_theme_share(world, weights), replace=True
-        )
+        themes = rng.choice(len(world.source.theme_topic), 8, p=_theme_share(world, weights), replace=True)
         bursts = int(rng.integers(2, 12))
         lengths = np.clip(rng.geometric(0.12, bursts) + 2, 3, 40).astype(np.int64)
         created = int(max(world.identities.created[account], world.calendar.start))
@@ -191,7 +193,9 @@ def _theme_share(world: World, weights: npt.NDArray[np.float64]) -> npt.NDArray[
 def classroom(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     """A class works on the same exercises in the same hours; each pupil also asks something of their own."""
     world.identities.share(accounts, rng, org=rng.random() < 0.5, payment=False, client=False)
-    exercises = world.source.curated(_some_topics(world, rng, 1, 2, "harvest"), int(rng.integers(20, 60)), rng)
+    exercises = world.source.curated(
+        _some_topics(world, rng, 1, 2, "harvest"), int(rng.integers(20, 60)), rng
+    )
     lessons = world.calendar.start + rng.permutation(world.calendar.days)[: rng.integers(2, 6)] * DAY
     lessons = lessons + rng.integers(8, 15, len(lessons)) * HOUR
     pieces = []
@@ -229,7 +233,9 @@ def release_day_benchmarker(world: World, accounts: Accounts, rng: Rng) -> Traff
         times = calendar.inside(spread(len(questions), begin, begin + 6 * HOUR, rng, evenness=0.7))
         pieces.append(traffic(np.full(len(questions), account), times, questions, model=NEW_MODEL))
         old = int(world.identities.model[account])
-        pieces.append(traffic(np.full(len(questions), account), calendar.inside(times + 4000), questions, model=old))
+        pieces.append(
+            traffic(np.full(len(questions), account), calendar.inside(times + 4000), questions, model=old)
+        )
     return concatenate(pieces)
 
 
@@ -242,8 +248,17 @@ def synthetic_data_maker(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     prompt = seeds[rng.integers(0, len(seeds), count)]
     times = spread(count, world.calendar.start, world.calendar.end, rng, evenness=0.8)
     who = accounts[rng.integers(0, len(accounts), count)]
-    kinds = np.concatenate([wraps.choose("similar", count // 2 + 1, rng), wraps.choose("test", count // 2 + 1, rng)])
-    return traffic(who, times, prompt, wrap=rng.permutation(kinds)[:count], answer_of=prompt, system=_own_system(world, rng))
+    kinds = np.concatenate(
+        [wraps.choose("similar", count // 2 + 1, rng), wraps.choose("test", count // 2 + 1, rng)]
+    )
+    return traffic(
+        who,
+        times,
+        prompt,
+        wrap=rng.permutation(kinds)[:count],
+        answer_of=prompt,
+        system=_own_system(world, rng),
+    )
 
 
 def research_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
@@ -267,7 +282,9 @@ def research_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
 def shared_queue(world: World, accounts: Accounts, rng: Rng) -> Traffic:
     """Several accounts of one company empty one queue of work: same source, but inputs recur (not disjoint)."""
     world.identities.share(accounts, rng, network=rng.random() < 0.7)
-    stock = world.source.curated(_some_topics(world, rng, 2, 6), int(rng.integers(12, 30) * len(accounts)), rng)
+    stock = world.source.curated(
+        _some_topics(world, rng, 2, 6), int(rng.integers(12, 30) * len(accounts)), rng
+    )
     stock = written_by_many(stock, rng)
     count = int(rng.integers(30, 70) * len(accounts))
     weights = zipf_weights(len(stock), rng.uniform(0.5, 0.9))
@@ -292,4 +309,3 @@ LOOK_ALIKES: tuple[LookAlike, ...] = (
     LookAlike("shared_queue", 0.008, (5, 14), shared_queue),
 )
 """Every class, its share of the accounts, and the size of its groups."""
-

@@ -46,7 +46,9 @@ class Interests:
     weight: npt.NDArray[np.float32]
 
 
-def topic_weights(source: PromptSource, rng: np.random.Generator, harvest: float = HARVEST_INTEREST) -> npt.NDArray[np.float64]:
+def topic_weights(
+    source: PromptSource, rng: np.random.Generator, harvest: float = HARVEST_INTEREST
+) -> npt.NDArray[np.float64]:
     """How popular each topic is with people: by the root of its size, less where it reads like batch work."""
     size = np.bincount(source.theme_topic, weights=source.theme_size, minlength=len(source.topics))
     weight = np.sqrt(size) * np.array([1.0 - 0.85 * topic.templated for topic in source.topics])
@@ -73,7 +75,9 @@ def draw_interests(
     held = np.where(broad, topics, np.minimum(1 + rng.poisson(3.0, count), topics))
     topic = rng.choice(len(weights), (count, topics), p=weights)
     steepness = np.where(broad, 0.2, rng.uniform(0.4, 1.4, count))
-    topic_share = np.arange(1, topics + 1)[None, :] ** -steepness[:, None] * rng.lognormal(0, 0.4, (count, topics))
+    topic_share = np.arange(1, topics + 1)[None, :] ** -steepness[:, None] * rng.lognormal(
+        0, 0.4, (count, topics)
+    )
     topic_share[np.arange(topics)[None, :] >= held[:, None]] = 0.0
     order = np.argsort(source.theme_topic, kind="stable")
     per_topic = np.bincount(source.theme_topic, minlength=len(source.topics))
@@ -89,9 +93,7 @@ def draw_interests(
     share[np.broadcast_to(np.arange(themes)[None, None, :] >= kept[:, None, None], share.shape)] = 0.0
     share = share / share.sum(axis=2, keepdims=True) * topic_share[:, :, None]
     table = np.cumsum(share.reshape(count, -1), axis=1)
-    return Interests(
-        chosen.reshape(count, -1).astype(np.int32), (table / table[:, -1:]).astype(np.float32)
-    )
+    return Interests(chosen.reshape(count, -1).astype(np.int32), (table / table[:, -1:]).astype(np.float32))
 
 
 def draw_volumes(count: int, rng: np.random.Generator, mean: float = 45.0) -> npt.NDArray[np.int64]:

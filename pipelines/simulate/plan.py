@@ -48,7 +48,9 @@ def _parse(text: str) -> _Wish:
     if match["low"]:
         lot = (int(match["low"]), int(match["high"] or match["low"]))
     if lot[0] < 1 or lot[1] < lot[0]:
-        raise UsageError(f"The strategy '{text}' asks for {lot[0]} to {lot[1]} prompts; give LOW-HIGH with 1 <= LOW <= HIGH.")
+        raise UsageError(
+            f"The strategy '{text}' asks for {lot[0]} to {lot[1]} prompts; give LOW-HIGH with 1 <= LOW <= HIGH."
+        )
     accounts = int(match["accounts"]) if match["accounts"] else None
     if strategy.size == (1, 1):
         accounts = accounts or 1
@@ -62,7 +64,9 @@ def plan_campaigns(
 ) -> list[CampaignPlan]:
     """Campaigns whose accounts are `base_rate` of all accounts; sizes given in `strategies` are kept as they are."""
     if not 0 <= base_rate <= 0.5:
-        raise UsageError(f"A base rate of {base_rate} is out of range; use 0 to 0.5 (0.03 is 3 % of the accounts).")
+        raise UsageError(
+            f"A base rate of {base_rate} is out of range; use 0 to 0.5 (0.03 is 3 % of the accounts)."
+        )
     budget = round(base_rate * accounts)
     wishes = [_parse(text) for text in strategies] if strategies else _choose(budget, rng)
     fixed = sum(wish.accounts for wish in wishes if wish.accounts is not None)

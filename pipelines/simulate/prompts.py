@@ -104,7 +104,10 @@ def with_style(codes: npt.NDArray[np.int64], styles: npt.NDArray[np.integer]) ->
 def dress(text: str, style: int, openers: Sequence[str] = OPENERS, closers: Sequence[str] = CLOSERS) -> str:
     """`text` with habit `style` around it."""
     lower, style = style % 2, style // 2
-    opener, closer = openers[style % len(OPENERS) % len(openers)], closers[style // len(OPENERS) % len(closers)]
+    opener, closer = (
+        openers[style % len(OPENERS) % len(openers)],
+        closers[style // len(OPENERS) % len(closers)],
+    )
     dressed = f"{opener}{text}{closer}"
     return dressed.lower() if lower else dressed
 
@@ -143,7 +146,9 @@ class Shelf:
     corpus would hand ordinary groups duplicates that give them away.
     """
 
-    def __init__(self, order: npt.NDArray[np.int64], start: npt.NDArray[np.int64], size: npt.NDArray[np.int64]):
+    def __init__(
+        self, order: npt.NDArray[np.int64], start: npt.NDArray[np.int64], size: npt.NDArray[np.int64]
+    ):
         self._order, self._start, self._size = order, start, size
         self._dealt = np.zeros(len(size), dtype=np.int64)
 

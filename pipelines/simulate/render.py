@@ -73,7 +73,9 @@ class Renderer:
         metadata["prompt_tokens"] = ((prompt_bytes + history) // 4 + 8).tolist()
         completion = np.where(failed, 0, answer_bytes // 4 + 1)
         metadata["completion_tokens"] = completion.tolist()
-        metadata["latency_ms"] = (200 + completion * rng.lognormal(2.3, 0.4, len(rows))).astype(np.int64).tolist()
+        metadata["latency_ms"] = (
+            (200 + completion * rng.lognormal(2.3, 0.4, len(rows))).astype(np.int64).tolist()
+        )
         names = [name for name in _ORDER if name not in self.omit]
         columns = [metadata[name] for name in names]
         lines = []
@@ -85,13 +87,17 @@ class Renderer:
     def _texts(self, rows: Traffic) -> tuple[list[str], list[str]]:
         text_of = self.world.source.text
         prompts, answers = [], []
-        for code, wrap, quoted in zip(rows.prompt.tolist(), rows.wrap.tolist(), rows.answer_of.tolist(), strict=True):
+        for code, wrap, quoted in zip(
+            rows.prompt.tolist(), rows.wrap.tolist(), rows.answer_of.tolist(), strict=True
+        ):
             prompt = text_of(code)
             answers.append(answer(code, prompt, wrap))
             if wrap:
                 if wraps.quotes(wrap):
                     source_text = prompt if quoted == code else text_of(quoted)
-                    prompt = wraps.apply(wrap, prompt, answer(quoted, source_text), answer(quoted, source_text, 77))
+                    prompt = wraps.apply(
+                        wrap, prompt, answer(quoted, source_text), answer(quoted, source_text, 77)
+                    )
                 else:
                     prompt = wraps.apply(wrap, prompt, "", "")
             prompts.append(prompt)

@@ -15,8 +15,12 @@ from pipelines.simulate.randomness import pick, ragged
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-_WORK = np.array([1, 1, 1, 1, 1, 2, 6, 18, 45, 75, 85, 80, 55, 65, 85, 85, 75, 55, 32, 20, 14, 9, 5, 2], dtype=float)
-_EVENING = np.array([9, 4, 2, 1, 1, 1, 3, 8, 12, 14, 16, 18, 22, 22, 22, 24, 28, 36, 48, 66, 82, 85, 62, 30], dtype=float)
+_WORK = np.array(
+    [1, 1, 1, 1, 1, 2, 6, 18, 45, 75, 85, 80, 55, 65, 85, 85, 75, 55, 32, 20, 14, 9, 5, 2], dtype=float
+)
+_EVENING = np.array(
+    [9, 4, 2, 1, 1, 1, 3, 8, 12, 14, 16, 18, 22, 22, 22, 24, 28, 36, 48, 66, 82, 85, 62, 30], dtype=float
+)
 
 
 @dataclass(frozen=True)

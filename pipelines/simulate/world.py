@@ -48,6 +48,8 @@ class SimulationSummary:
     accounts: int
     harvesting_accounts: int
     campaigns: int
+    strategies: tuple[str, ...]
+    """strategy of each campaign"""
     accounts_by_class: dict[str, int]
     requests_by_class: dict[str, int]
 
@@ -61,6 +63,7 @@ class SimulationSummary:
             "accounts": self.accounts,
             "harvesting_accounts": self.harvesting_accounts,
             "campaigns": self.campaigns,
+            "strategies": list(self.strategies),
             "accounts_by_class": self.accounts_by_class,
             "requests_by_class": self.requests_by_class,
         }
@@ -104,7 +107,9 @@ def build_world(
         rng = stream(seed, "campaign", index, plan.strategy)
         if rng.random() < shared_infrastructure and len(members) > 1:
             by_payment = rng.random() < 0.5
-            identities.share(members, rng, org=False, client=False, payment=by_payment, network=not by_payment)
+            identities.share(
+                members, rng, org=False, client=False, payment=by_payment, network=not by_payment
+            )
         pieces.append(STRATEGIES[plan.strategy].make(world, Order(members, plan.lot, rng)))
         planted.append(PlantedCampaign(f"planted-{index:02d}", plan.strategy, members))
         for member in members.tolist():
@@ -167,7 +172,9 @@ def simulate(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"The output folder {out} cannot be made ({error.strerror}); choose another.") from error
+        raise UsageError(
+            f"The output folder {out} cannot be made ({error.strerror}); choose another."
+        ) from error
     renderer = Renderer(built.world, seed, frozenset(omit))
 
     def chunks() -> Any:
@@ -220,6 +227,7 @@ def _summary(built: BuiltWorld, files: Sequence[Path], truth: Path, size: int) -
         accounts=len(built.classes),
         harvesting_accounts=sum(len(campaign.accounts) for campaign in built.campaigns),
         campaigns=len(built.campaigns),
+        strategies=tuple(campaign.strategy for campaign in built.campaigns),
         accounts_by_class=dict(sorted(Counter(built.classes).items())),
         requests_by_class=dict(sorted(requests.items())),
     )

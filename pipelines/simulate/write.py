@@ -1,6 +1,6 @@
 """Log files: NDJSON lines into one file, or one file per day, plain or compressed.
 
-Belongs here: names, compression, opening and closing of files. Does not belong here: what a line says (render).
+Belongs here: names, compression, opening and closing of files. Does not belong here: what a line says.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ _SUFFIX: dict[Compression, str] = {"none": "", "gz": ".gz", "zst": ".zst"}
 def check_compression(name: str) -> Compression:
     """`name` as a compression, or a UsageError that lists the choices."""
     if name not in get_args(Compression):
-        raise UsageError(f"Compression '{name}' is unknown; choose one of {', '.join(get_args(Compression))}.")
+        choices = ", ".join(get_args(Compression))
+        raise UsageError(f"Compression '{name}' is unknown; choose one of {choices}.")
     return cast(Compression, name)
 
 
 def _open(path: Path, compression: Compression, stack: ExitStack) -> BinaryIO:
     raw = stack.enter_context(path.open("wb"))
     if compression == "gz":  # no name and no time in the header, so that equal content is equal bytes
-        return cast(BinaryIO, stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0)))
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=5, mtime=0)
+        return cast(BinaryIO, stack.enter_context(packed))
     if compression == "zst":
-        return cast(BinaryIO, stack.enter_context(zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)))
+        writer = zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False)
+        return cast(BinaryIO, stack.enter_context(writer))
     return raw
 
 
