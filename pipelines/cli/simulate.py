@@ -24,7 +24,7 @@ def simulate_command(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A campaign: NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH (list prompts per account). Repeatable.",
+            help="A campaign: NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH (prompts each). Repeatable.",
             show_default="as many as the base rate allows",
         ),
     ] = None,
@@ -60,7 +60,8 @@ def simulate_command(
         summary = simulate(
             out, corpora=corpora, accounts=accounts, days=days, seed=seed, base_rate=base_rate,
             strategies=strategy or (), start=first, requests_per_account=requests_per_account,
-            shared_infrastructure=shared_infrastructure, compression=compression, by_day=by_day, omit=omit or (),
+            shared_infrastructure=shared_infrastructure, compression=compression, by_day=by_day,
+            omit=omit or (),
             progress=lambda _, done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     if as_json:
@@ -80,7 +81,7 @@ def simulate_command(
         ],
         right=[1, 2],
     )
-    print(
-        f"{summary.requests:,} requests of {summary.accounts:,} accounts in {summary.files[0].parent}; "
-        f"{summary.harvesting_accounts:,} accounts harvest in {summary.campaigns} campaigns (see {summary.truth.name})."
+    typer.echo(
+        f"{summary.requests:,} requests of {summary.accounts:,} accounts in {out}; "
+        f"{summary.harvesting_accounts:,} accounts harvest in {summary.campaigns} campaigns (see truth.json)."
     )

@@ -1,7 +1,7 @@
 """Synthetic API logs with planted campaigns and hard look-alikes, the truth in a file of its own.
 
-Belongs here: everything that invents traffic. Does not belong here: anything that detects (it must not know what
-is planted), or that scores (evaluate).
+Belongs here: everything that invents traffic. Does not belong here: anything that detects (it must not know
+what is planted), or that scores (evaluate).
 """
 
 from pipelines.simulate.campaigns import STRATEGIES

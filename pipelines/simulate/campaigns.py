@@ -1,8 +1,9 @@
 """Harvesting campaigns (METHOD section 8): one function per strategy.
 
-A campaign has one curated list of different prompts and never buys the same prompt twice; how the list is dealt
-to accounts, dressed and covered is the strategy. By default every account looks ordinary from outside: identities
-are drawn from the same population as everybody's. Rows that buy from the list are marked `harvest` (truth only).
+A campaign has one curated list of different prompts and never buys the same prompt twice; how the list is
+dealt to accounts, dressed and covered is the strategy. By default every account looks ordinary from outside:
+identities are drawn from the same population as everybody's. Rows that buy from the list are marked `harvest`
+(truth only).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Order:
-    """What one campaign does: its accounts, how many list prompts each buys (lowest, highest), the generator."""
+    """What one campaign does: its accounts, list prompts that each buys (lowest, highest), the generator."""
 
     accounts: Accounts
     lot: tuple[int, int]
@@ -87,7 +88,7 @@ def _like_people(
 def _buy(
     world: World, order: Order, *, family: str | None = None, phrases: npt.NDArray[np.int16] | None = None
 ) -> Traffic:
-    """Each account buys its lot, at the hours of a person; a phrase drawn from `phrases` around each prompt."""
+    """Each account buys its lot, at the hours of a person, with one of `phrases` around each prompt."""
     rng, lots = order.rng, order.lots()
     codes = curated_list(world, int(lots.sum()), rng, family)
     owner, _ = ragged(lots)
@@ -197,7 +198,7 @@ def reasoning(world: World, order: Order) -> Traffic:
 
 
 def agentic(world: World, order: Order) -> Traffic:
-    """Trajectories of several turns with tools; answers given to one account come back as input of another."""
+    """Trajectories of several turns with tools; answers to one account come back as input of another."""
     rng = order.rng
     lots = np.maximum(4, order.lots() // 4)
     codes = curated_list(world, int(lots.sum()), rng)
@@ -215,8 +216,8 @@ def agentic(world: World, order: Order) -> Traffic:
     starts = _like_people(world, order.accounts, owner, rng)
     return traffic(
         order.accounts[owner[talk]], within_conversations(lengths, starts, rng, pause_seconds=20), prompt,
-        turn=position, conversation=world.conversations.take(len(codes)) + talk, wrap=wrap, answer_of=answer_of,
-        tools=int(rng.integers(1, 4)), harvest=True,
+        turn=position, conversation=world.conversations.take(len(codes)) + talk, wrap=wrap,
+        answer_of=answer_of, tools=int(rng.integers(1, 4)), harvest=True,
     )  # fmt: skip
 
 
@@ -255,7 +256,7 @@ def model_pivot(world: World, order: Order) -> Traffic:
 
 
 def relay(world: World, order: Order) -> Traffic:
-    """Resold access: several real people use each account, and the reseller's list runs among their requests."""
+    """Resold access: several real people use each account; the reseller's list runs among their requests."""
     rng, bought = order.rng, _buy(world, order)
     people = rng.integers(2, 6, len(order.accounts))
     accounts = np.repeat(order.accounts, people)

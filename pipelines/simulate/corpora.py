@@ -1,9 +1,9 @@
 """Prompts of a corpora folder: `harvest/*.parquet` and `ordinary/*.parquet`, read and never copied.
 
-Any folder of that shape will do: the only column that must be there is `prompt`; `topic`, `turn`, `conversation`
-and `system` are used where a file has them. A file is a topic (a file that makes up most of its family is split
-by its `topic` column); inside it, a theme is a value of `topic`, or a word that a good many of its prompts share
-(people ask about *their* printer, *their* database).
+Any folder of that shape will do: the only column that must be there is `prompt`; `topic`, `turn`,
+`conversation` and `system` are used where a file has them. A file is a topic (a file that makes up most of
+its family is split by its `topic` column); inside it, a theme is a value of `topic`, or a word that a good
+many of its prompts share (people ask about *their* printer, *their* database).
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ MAX_PROMPT_BYTES = 200_000
 """Longer prompts would be rejected by the request record's own limit."""
 MIN_THEME = 12
 _FOLLOW_UPS = (
-    "Can you explain that a bit more?", "why?", "Shorter please.", "Give me an example.", "and in simple words?",
-    "That did not work, what else can I try?", "Are you sure about that?", "Now write it as a list.", "Go on.",
-    "What would you recommend?", "Rewrite it more politely.", "What are the risks?", "Can you double check this?",
+    "Can you explain that a bit more?", "why?", "Shorter please.", "Give me an example.",
+    "and in simple words?",
+    "That did not work, what else can I try?", "Are you sure about that?", "Now write it as a list.",
+    "Go on.",
+    "What would you recommend?", "Rewrite it more politely.", "What are the risks?",
+    "Can you double check this?",
     "Translate that to Spanish.", "Put it in a table.", "ok and what comes next?", "How long will it take?",
     "Is there a cheaper way?", "Please fix the mistakes.", "Could you say that in two sentences?",
 )  # fmt: skip
@@ -70,7 +73,7 @@ def _split_large_files(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _themes(frame: pl.DataFrame) -> pl.Series:
-    """One theme number per row: (family, subject, topic value), and inside it a word that many prompts share."""
+    """One theme number per row: its topic value, and inside it a word that many prompts share."""
     group = ["family", "subject", "topic"]
     base = frame.select(
         *group, "row", size=pl.len().over(group), text=pl.col("prompt").str.slice(0, 400).str.to_lowercase()
@@ -141,7 +144,8 @@ class CorpusPrompts:
         frame = _split_large_files(pl.concat(frames)).with_row_index("row")
         if frame.height < 500:
             raise UsageError(
-                f"The corpora folder {folder} holds {frame.height} prompts, too few for a world; add some hundreds."
+                f"The corpora folder {folder} holds {frame.height} prompts, too few for a world; "
+                "add some hundreds."
             )
         figures = _topic_figures(frame)
         self.topics = [

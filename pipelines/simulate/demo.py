@@ -1,4 +1,4 @@
-"""The small world of the demonstration: built-in prompts, every look-alike, four campaigns, generated in seconds."""
+"""The small world of the demonstration: built-in prompts, every look-alike, four campaigns, in seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The built-in prompts: a grammar of trades in several languages, for worlds without a corpora folder.
 
-A topic is a trade (templates, things, details), a theme is one thing of it. A code packs template and slot values;
-slots that a template does not use are zero, so different codes are different texts. The words are in `lexicon/`.
+A topic is a trade (templates, things, details), a theme is one thing of it. A code packs template and slot
+values; slots that a template does not use are zero, so different codes are different texts. The words are in
+`lexicon/`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How accounts look from outside: organisation, keys, plan, age, networks, clients, models, settings.
 
-Everything is drawn for all accounts of a world from one population, whatever they will do; a campaign that takes
-no care of its infrastructure, or a company, then shares some of it (`share`). Ids are hashes of the seed and the
-account's number, so nothing in them tells one kind of account from another.
+Everything is drawn for all accounts of a world from one population, whatever they will do; a campaign that
+takes no care of its infrastructure, or a company, then shares some of it (`share`). Ids are hashes of the
+seed and the account's number, so nothing in them tells one kind of account from another.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ USER_AGENTS = (
     "openai-python/1.99.2", "openai-python/1.97.0", "anthropic-sdk-python/0.62.0", "openai-node/5.12.1",
     "python-requests/2.32.4", "axios/1.11.0", "openai-python/1.93.0", "okhttp/4.12.0", "LangChain/0.3.27",
     "curl/8.7.1", "python-httpx/0.28.1", "openai-node/5.10.2", "Go-http-client/2.0", "litellm/1.74.9",
-    "aiohttp/3.12.15", "node-fetch/3.3.2", "llama-index/0.13.0", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64)", "openai-dotnet/2.3.0", "openai-java/3.1.0", "PostmanRuntime/7.44.1",
+    "aiohttp/3.12.15", "node-fetch/3.3.2", "llama-index/0.13.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64)", "openai-dotnet/2.3.0", "openai-java/3.1.0",
+    "PostmanRuntime/7.44.1",
     "dify/1.7.0", "n8n/1.105.0", "vscode-agent/0.48.2", "reqwest/0.12.22",
 )  # fmt: skip
 MAX_TOKENS = (256, 512, 1024, 2048, 4096, 8192)

@@ -1,7 +1,7 @@
 """Ordinary accounts that look like harvesting in one respect (METHOD section 7), one function per class.
 
-Each takes the world, the accounts of one group (a team, a company, a class, or one account) and a generator, sets
-what the group shares, and returns its traffic. None of them is harvesting.
+Each takes the world, the accounts of one group (a team, a company, a class, or one account) and a generator,
+sets what the group shares, and returns its traffic. None of them is harvesting.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CODING_SYSTEM = 1
 
 @dataclass(frozen=True)
 class LookAlike:
-    """A class of ordinary accounts: how many accounts form one group, what share of all accounts, and the maker."""
+    """A class of ordinary accounts: its share of all accounts, the size of its groups, and the maker."""
 
     name: str
     share: float
@@ -63,7 +63,7 @@ def _nights(world: World, rng: Rng, rate: float = 0.9) -> npt.NDArray[np.int64]:
 
 
 def evaluation_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
-    """A fixed benchmark, the same set run again every night, in parts over the team's accounts; sometimes judged."""
+    """A fixed benchmark, run again every night over the team's accounts; the answers are sometimes judged."""
     world.identities.share(accounts, rng)
     world.identities.drop_conversations(accounts)
     questions = world.source.curated(
@@ -224,7 +224,7 @@ def gateway(world: World, accounts: Accounts, rng: Rng) -> Traffic:
 
 
 def release_day_benchmarker(world: World, accounts: Accounts, rng: Rng) -> Traffic:
-    """Quiet until the provider publishes a model, then a broad set of questions to the new and the old one."""
+    """Quiet until a model is published, then a broad set of questions to the new one and to the old one."""
     calendar = world.calendar
     pieces = []
     for account in accounts:
@@ -240,7 +240,7 @@ def release_day_benchmarker(world: World, accounts: Accounts, rng: Rng) -> Traff
 
 
 def synthetic_data_maker(world: World, accounts: Accounts, rng: Rng) -> Traffic:
-    """A declared maker of synthetic data: new tasks spun from a small set of seeds, under one organisation."""
+    """A declared maker of synthetic data: tasks spun from a small set of seeds, under one organisation."""
     world.identities.share(accounts, rng)
     world.identities.plan[accounts] = 4
     seeds = world.source.curated(_some_topics(world, rng, 2, 5), int(rng.integers(60, 200)), rng)
@@ -262,7 +262,7 @@ def synthetic_data_maker(world: World, accounts: Accounts, rng: Rng) -> Traffic:
 
 
 def research_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
-    """A research or red team: probes from a few topics, each reworded several times and compared across members."""
+    """A research or red team: probes from a few topics, each reworded several times by several members."""
     world.identities.share(accounts, rng, payment=rng.random() < 0.5)
     probes = world.source.curated(_some_topics(world, rng, 2, 4), int(rng.integers(20, 60)), rng)
     pieces = []
@@ -280,7 +280,7 @@ def research_team(world: World, accounts: Accounts, rng: Rng) -> Traffic:
 
 
 def shared_queue(world: World, accounts: Accounts, rng: Rng) -> Traffic:
-    """Several accounts of one company empty one queue of work: same source, but inputs recur (not disjoint)."""
+    """Accounts of one company empty one queue of work: same source, but inputs recur (not disjoint)."""
     world.identities.share(accounts, rng, network=rng.random() < 0.7)
     stock = world.source.curated(
         _some_topics(world, rng, 2, 6), int(rng.integers(12, 30) * len(accounts)), rng

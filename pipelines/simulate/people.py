@@ -1,7 +1,8 @@
 """Ordinary people and developers: a few interests each, in their own words, at their own hours.
 
-Belongs here: interests, volumes, conversations, and the traffic that follows from them; also used for whatever
-imitates people (cover traffic, relays, gateways). Does not belong here: jobs and teams (look_alikes).
+Belongs here: interests, volumes, conversations, and the traffic that follows from them; also used for
+whatever imitates people (cover traffic, relays, gateways). Does not belong here: jobs and teams
+(look_alikes).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipelines.simulate.requests import NONE, Conversations, Traffic, concatenat
 from pipelines.simulate.tempo import Calendar, Rhythm, within_conversations
 
 HARVEST_INTEREST = 0.45
-"""Share of people's interests that lie in topics of the `harvest` family: maths, code, medicine, exercises."""
+"""Share of people's interests in topics of the `harvest` family: maths, code, medicine, exercises."""
 MAX_REQUESTS = 700
 POPULAR_SYSTEMS = 4
 _BATCH = 10_000
@@ -28,7 +29,7 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class World:
-    """What every population needs: prompts, calendar, identities, conversation numbers, tables of system prompts."""
+    """What every population needs: prompts, calendar, identities, conversation numbers, system prompts."""
 
     source: PromptSource
     calendar: Calendar
@@ -108,7 +109,7 @@ def people_traffic(
     weights: npt.NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Traffic:
-    """Traffic of one person behind each of `accounts`; an account may occur several times (then several people)."""
+    """Traffic of one person behind each of `accounts`; an account that occurs twice has two people."""
     pieces = [
         _batch(world, accounts[i : i + _BATCH], volumes[i : i + _BATCH], weights, rng)
         for i in range(0, len(accounts), _BATCH)
@@ -159,14 +160,14 @@ def _batch(
 def _anywhere(
     source: PromptSource, topics: npt.NDArray[np.integer], rng: np.random.Generator
 ) -> npt.NDArray[np.int32]:
-    """For each topic one of its themes, the larger ones more often: nobody keeps to his own few things only."""
+    """For each topic one of its themes, the larger ones more often."""
     order = np.argsort(source.theme_topic, kind="stable")
     per_topic = np.bincount(source.theme_topic, minlength=len(source.topics))
     running = np.concatenate([[0], np.cumsum(source.theme_size[order])])
     edges = np.concatenate([[0], np.cumsum(per_topic)])
     low, high = running[edges[topics]], running[edges[topics + 1]]
     draws = rng.integers(low, high)
-    return order[np.searchsorted(running, draws, side="right") - 1].astype(np.int32)
+    return np.asarray(order[np.searchsorted(running, draws, side="right") - 1].astype(np.int32))
 
 
 def _conversation_lengths(
@@ -185,7 +186,7 @@ def _conversation_lengths(
 def _starts(
     world: World, accounts: npt.NDArray[np.integer], owner: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """When the conversations begin: about three to a sitting, minutes apart, after the account was created."""
+    """When the conversations begin: about three to a sitting, minutes apart, after the sign-up."""
     identities, calendar = world.identities, world.calendar
     rhythm = Rhythm.of_people(calendar, identities.zone[accounts], identities.created[accounts], rng)
     per_person = np.bincount(owner, minlength=len(accounts))

@@ -40,8 +40,8 @@ def _parse(text: str) -> _Wish:
     match = _SPEC.fullmatch(text.strip())
     if match is None or match["name"] not in STRATEGIES:
         raise UsageError(
-            f"The strategy '{text}' is unknown; write NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH with one of "
-            f"{', '.join(STRATEGIES)}."
+            f"The strategy '{text}' is unknown; write NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH "
+            f"with one of {', '.join(STRATEGIES)}."
         )
     strategy = STRATEGIES[match["name"]]
     lot = strategy.lot
@@ -49,7 +49,8 @@ def _parse(text: str) -> _Wish:
         lot = (int(match["low"]), int(match["high"] or match["low"]))
     if lot[0] < 1 or lot[1] < lot[0]:
         raise UsageError(
-            f"The strategy '{text}' asks for {lot[0]} to {lot[1]} prompts; give LOW-HIGH with 1 <= LOW <= HIGH."
+            f"The strategy '{text}' asks for {lot[0]} to {lot[1]} prompts; "
+            "give LOW-HIGH with 1 <= LOW <= HIGH."
         )
     accounts = int(match["accounts"]) if match["accounts"] else None
     if strategy.size == (1, 1):
@@ -62,7 +63,7 @@ def _parse(text: str) -> _Wish:
 def plan_campaigns(
     strategies: Sequence[str], accounts: int, base_rate: float, rng: np.random.Generator
 ) -> list[CampaignPlan]:
-    """Campaigns whose accounts are `base_rate` of all accounts; sizes given in `strategies` are kept as they are."""
+    """Campaigns whose accounts are `base_rate` of all; sizes given in `strategies` are kept as they are."""
     if not 0 <= base_rate <= 0.5:
         raise UsageError(
             f"A base rate of {base_rate} is out of range; use 0 to 0.5 (0.03 is 3 % of the accounts)."
@@ -74,8 +75,9 @@ def plan_campaigns(
     lowest = sum(_low(wish) for wish in open_wishes)
     if open_wishes and fixed + lowest > budget:
         raise UsageError(
-            f"{len(wishes)} campaigns need at least {fixed + lowest} accounts but a base rate of {base_rate} of "
-            f"{accounts} accounts allows {budget}; raise the base rate or the accounts, or give sizes (NAME:ACCOUNTS)."
+            f"The campaigns ({len(wishes)}) need at least {fixed + lowest} accounts but a base rate of "
+            f"{base_rate} of {accounts} accounts allows {budget}; raise the base rate or the accounts, "
+            "or give sizes (NAME:ACCOUNTS)."
         )
     spare = budget - fixed - lowest if open_wishes else 0
     plans = []
@@ -90,8 +92,8 @@ def plan_campaigns(
     needed = total + sum(look_alike.group[0] for look_alike in LOOK_ALIKES) + 20
     if needed > accounts:
         raise UsageError(
-            f"{accounts} accounts are too few for {len(plans)} campaigns of {total} accounts and one of every ordinary "
-            f"class; use at least {needed}."
+            f"{accounts} accounts are too few for {total} harvesting ones and every ordinary class; "
+            f"use at least {needed}."
         )
     return plans
 

@@ -1,8 +1,8 @@
 """What the populations ask: the interface of a prompt source, and how it is drawn from.
 
-A source offers topics (a trade, a benchmark, a help channel), each made of themes (what one person in that topic
-keeps coming back to). A prompt is an int64 code: the low bits name it inside its source, the high bits the
-writer's habit ("hi, ", "thanks") put around it. Text is rendered only when a record is written.
+A source offers topics (a trade, a benchmark, a help channel), each made of themes (what one person in that
+topic keeps coming back to). A prompt is an int64 code: the low bits name it inside its source, the high bits
+the writer's habit ("hi, ", "thanks") put around it. Text is rendered only when a record is written.
 
 Belongs here: the interface, the habits, the shelf that deals prompts out. Does not belong here: where prompts
 come from (grammar, corpora), or who asks.
@@ -23,12 +23,14 @@ STYLE_SHIFT = 52
 BASE_MASK = np.int64((1 << STYLE_SHIFT) - 1)
 
 OPENERS = (
-    "", "hi, ", "hello! ", "hey, ", "please help: ", "quick question: ", "I need help with this. ", "good morning, ",
+    "", "hi, ", "hello! ", "hey, ", "please help: ", "quick question: ", "I need help with this. ",
+    "good morning, ",
     "ok so ", "question: ", "one more: ", "sorry to bother you. ", "help me with this please: ", "next one: ",
     "for work: ", "asking for a friend: ",
 )  # fmt: skip
 CLOSERS = (
-    "", " thanks", " thank you!", " please", " Please be brief.", " (short answer is fine)", " any ideas?", " cheers",
+    "", " thanks", " thank you!", " please", " Please be brief.", " (short answer is fine)", " any ideas?",
+    " cheers",
 )  # fmt: skip
 STYLES = len(OPENERS) * len(CLOSERS) * 2
 """Habits: opener x closer x (as written, or all in lower case). 0 is no habit."""
@@ -41,7 +43,7 @@ class Topic:
     name: str
     family: Family
     templated: float
-    """share of prompts that begin with the same words as many others: work of batches rather than of people"""
+    """share of prompts that begin like many others: work of batches rather than of people"""
     code: float
     """share of prompts that look like programming"""
 
@@ -140,7 +142,8 @@ def written_by_many(codes: npt.NDArray[np.int64], rng: np.random.Generator) -> n
 
 
 class Shelf:
-    """Deals out the members of groups (CSR: `start`, `size`) so that a member returns only when all were dealt.
+    """Deals out the members of groups (CSR: `start`, `size`) so that a member returns only when all were
+    dealt.
 
     Two people with one interest then ask different things, as in life; drawing with replacement from a finite
     corpus would hand ordinary groups duplicates that give them away.

@@ -17,7 +17,9 @@ _MIX2 = np.uint64(0x94D049BB133111EB)
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """A generator of its own for one part of the world, so that a change in one part leaves the others alone."""
+    """A generator of its own for one part of the world, so that a change in one part leaves the others
+    alone.
+    """
     words = [zlib.crc32(str(name).encode()) for name in names]
     return np.random.default_rng([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, *words])
 
@@ -42,7 +44,7 @@ def ragged(counts: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.int64], npt.
 def pick(
     cumulative: npt.NDArray[np.floating], rows: npt.NDArray[np.integer], rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """One column for each of `rows`, drawn by that row's cumulative weights (rows x columns, last column 1)."""
+    """One column for each of `rows`, drawn by that row's cumulative weights (last column 1)."""
     draws = rng.random(len(rows), dtype=np.float32)
     table = cumulative[rows]
     passed: npt.NDArray[np.int64] = (table <= draws[:, None]).sum(axis=1, dtype=np.int64)

@@ -1,7 +1,8 @@
-"""From columns to request records: ids, addresses, texts, tokens, statuses (CONTRACT section 1), as NDJSON lines.
+"""From columns to request records: ids, addresses, texts, tokens, statuses (CONTRACT section 1), as NDJSON
+lines.
 
-Belongs here: what a gateway would have logged for a row. Nothing of the truth is in it: every id is a hash of the
-world's seed and a running number. Does not belong here: files (write).
+Belongs here: what a gateway would have logged for a row. Nothing of the truth is in it: every id is a hash
+of the world's seed and a running number. Does not belong here: files (write).
 """
 
 from __future__ import annotations
@@ -152,7 +153,8 @@ class Renderer:
 
 
 _ORDER = (
-    "event_id", "event_time", "account_id", "org_id", "api_key_id", "plan", "model", "endpoint", "conversation_id",
+    "event_id", "event_time", "account_id", "org_id", "api_key_id", "plan", "model", "endpoint",
+    "conversation_id",
     "turn_index", "user_agent", "client_ip", "tls_fingerprint", "payment_fingerprint", "account_created_at",
     "system_prompt", "tool_schema", "prompt", "response", "temperature", "max_tokens", "prompt_tokens",
     "completion_tokens", "status", "latency_ms",

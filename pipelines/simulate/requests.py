@@ -21,12 +21,18 @@ NONE = -1
 class Traffic:
     """Requests as columns of equal length n, in any order.
 
-    account i32 (index of the account in the world); time i64 (epoch milliseconds, UTC); prompt i64 (code of the
-    prompt source); turn i16 (0 = first turn); conversation i32 (world-wide number, NONE = no conversation id);
-    wrap i16 (phrase of `wraps` around the prompt, 0 = none); answer_of i64 (prompt code whose answer the request
-    quotes, NONE = none); system i32 (system prompt of the world's table, NONE = none); tools i16 (tool schema,
-    NONE = none); model i8 (NONE = the account's own); status i16 (0 = drawn from the usual rates);
-    harvest bool (truth only: the request buys a row of a campaign's list).
+    account i32: number of the account in the world
+    time i64: epoch milliseconds, UTC
+    prompt i64: code of the prompt source
+    turn i16: 0 = first turn
+    conversation i32: world-wide number, NONE = no conversation id
+    wrap i16: phrase of `wraps` around the prompt, 0 = none
+    answer_of i64: code of the prompt whose answer the request quotes, NONE = none
+    system i32: system prompt of the world's table, NONE = none
+    tools i16: tool schema, NONE = none
+    model i8: NONE = the account's own
+    status i16: 0 = drawn from the usual rates
+    harvest bool: truth only, the request buys a row of a campaign's list
     """
 
     account: npt.NDArray[np.int32]
@@ -103,7 +109,7 @@ def concatenate(pieces: Sequence[Traffic]) -> Traffic:
 
 
 def in_time_order(requests: Traffic) -> Traffic:
-    """The same requests by time; calls of the same millisecond keep their order, so a seed fixes every byte."""
+    """The same requests by time; calls of one millisecond keep their order, so a seed fixes every byte."""
     return requests.take(np.argsort(requests.time, kind="stable"))
 
 

@@ -1,6 +1,7 @@
 """When requests are made: the calendar of a world, people's days and nights, jobs that run by the clock.
 
-Belongs here: moments in time only. All times are int64 epoch milliseconds in UTC; zones are hours east of UTC.
+Belongs here: moments in time only. All times are int64 epoch milliseconds in UTC; zones are hours east of
+UTC.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _EVENING = np.array(
 
 @dataclass(frozen=True)
 class Calendar:
-    """The span of a world: first moment, number of days, weekday of the first day (0 = Monday), a model release."""
+    """The span of a world: first moment, number of days, weekday of the first day (0 = Monday), a model
+    release.
+    """
 
     start: int
     days: int
@@ -51,7 +54,7 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How people spread over the fortnight: day table f32[n, days] (cumulative), zone, shift and work share f32[n]."""
+    """How people spread over the days: cumulative f32[n, days]; zone, shift and work share f32[n]."""
 
     days: npt.NDArray[np.float32]
     zone: npt.NDArray[np.float32]

@@ -1,7 +1,8 @@
 """The truth of a simulated world, in a file of its own: which accounts harvest, for whom, and how.
 
-One JSON object: `world` (how it was made), `campaigns` (one object each, with what was bought per day), `accounts`
-(one object each: account_id, class, is_harvesting, campaign_id, strategy, requests, harvest_requests).
+One JSON object: `world` (how it was made), `campaigns` (one object each, with what was bought per day),
+`accounts` (one object each: account_id, class, is_harvesting, campaign_id, strategy, requests,
+harvest_requests).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A whole world: who is in it, what they ask, the log and the truth. `simulate` is the way in.
 
-Belongs here: how many accounts of each kind there are and how they are put together. What each kind does is in
-people, look_alikes and campaigns.
+Belongs here: how the accounts of each kind are put together, and the checks of the arguments. What each kind
+does is in people, look_alikes and campaigns; how many there are of each is in plan.
 """
 
 from __future__ import annotations
@@ -153,13 +153,15 @@ def simulate(
 ) -> SimulationSummary:
     """Writes the log (`requests*.ndjson`) and the truth (`truth.json`) of one world into the folder `out`.
 
-    The same arguments give the same bytes. `strategies` are names, each with an optional number of accounts and
-    of list prompts per account ("personal_cover_80:60:25-45"); none means as many different ones as the base rate
-    allows. `requests_per_account` is the mean for ordinary people; `shared_infrastructure` (0..1) the share of
-    campaigns that are careless with payment or network; `omit` names optional fields that the log leaves out.
+    The same arguments give the same bytes.
 
-    Raises:
-        UsageError: a value is out of range, a strategy or field unknown, or the corpora folder does not serve.
+    strategies: names, each with an optional number of accounts and of list prompts per account
+        ("personal_cover_80:60:25-45"); none means as many different ones as the base rate allows.
+    requests_per_account: mean for ordinary people.
+    shared_infrastructure: share of the campaigns (0..1) that are careless with payment or network.
+    omit: optional fields that the log leaves out.
+
+    Raises UsageError when a value is out of range, a strategy or field unknown, or the corpora do not serve.
     """
     kind = check_compression(compression)
     _check(days, start, requests_per_account, shared_infrastructure, omit)
@@ -188,7 +190,8 @@ def simulate(
     files, size = write_lines(out, chunks(), kind, by_day)
     description = {
         "accounts": accounts, "days": days, "seed": seed, "base_rate": base_rate, "start": start.isoformat(),
-        "strategies": [plan.strategy for plan in plans], "corpora": "built-in" if corpora is None else corpora.name,
+        "strategies": [plan.strategy for plan in plans],
+        "corpora": "built-in" if corpora is None else corpora.name,
         "requests_per_account": requests_per_account, "shared_infrastructure": shared_infrastructure,
     }  # fmt: skip
     ids = account_ids(accounts, seed)

@@ -1,8 +1,8 @@
 """Phrases put around a prompt: instructions of batches, of judges, of people who want reasons, paraphrases.
 
-A wrap is a number; 0 is the bare prompt. `{p}` is the prompt, `{a}` and `{b}` two answers of the model. Both sides
-use every kind: an evaluation team judges as well, a person asks for the steps as well. The phrases are in
-`lexicon/phrases.yaml`.
+A wrap is a number; 0 is the bare prompt. `{p}` is the prompt, `{a}` and `{b}` two answers of the model. Both
+sides use every kind: an evaluation team judges as well, a person asks for the steps as well. The phrases are
+in `lexicon/phrases.yaml`.
 """
 
 from __future__ import annotations
