@@ -25,7 +25,7 @@ SCHEMA: Final = ACCOUNT_HOURS.arrow()
 class Entries:
     """A sketch of n rows: row i has keys[offsets[i]:offsets[i+1]], ascending and without repeats.
 
-    offsets: int64[n+1]. keys: int32 or int64[m]. counts: int64[m]. payloads: by column name, numpy or Arrow, length m.
+    offsets: int64[n+1]. keys: int64[m]. counts: int64[m]. payloads: by column name, numpy or Arrow, length m.
     """
 
     offsets: NDArray[np.int64]
@@ -327,7 +327,7 @@ def _entries_of(table: pa.Table, sketch: Sketch) -> Entries:
     lengths = pc.list_value_length(keys).to_numpy(zero_copy_only=False)
     return Entries(
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-        keys.flatten().to_numpy(),
+        keys.flatten().to_numpy().astype(np.int64),
         _flat(table[sketch.counts]).flatten().to_numpy().astype(np.int64),
         payloads,
     )

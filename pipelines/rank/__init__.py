@@ -1,0 +1,4 @@
+"""From the lake to a published ranking: read the horizon, detect, build the mart, swap it in.
+
+Each step is a plain function; `dagster_project` shows them as assets.
+"""
