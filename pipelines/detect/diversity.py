@@ -3,9 +3,9 @@
 A sample is an account, an individual a distinct prompt, a species a cell of the prompt map. Belongs here:
 estimators alone. Which histogram they are given is decided in `profiles`.
 
-Sources: Chao & Jost 2012 (Ecology 93:2533, coverage-based rarefaction), Chao et al. 2014 (Ecological Monographs
-84:45, Hill numbers under rarefaction and extrapolation), Chao, Wang & Jost 2013 (Methods Ecol. Evol. 4:1091,
-Shannon entropy), Chao 1984 with the (n-1)/n factor (Chao1). The figures agree with R iNEXT 3.0.
+Sources: Chao & Jost 2012 (Ecology 93:2533, coverage-based rarefaction), Chao et al. 2014 (Ecological
+Monographs 84:45, Hill numbers under rarefaction and extrapolation), Chao, Wang & Jost 2013 (Methods Ecol.
+Evol. 4:1091, Shannon entropy), Chao 1984 with the (n-1)/n factor (Chao1). The figures agree with R iNEXT 3.0.
 """
 
 import math
@@ -60,7 +60,7 @@ def chao1(a: Abundances) -> Floats:
 
 
 def _unseen_decay(a: Abundances) -> Floats:
-    """(n-1) f1 / ((n-1) f1 + 2 f2) of Chao & Jost 2012 (f1 - 1 and 2 instead when f2 = 0); 0 without singletons."""
+    """(n-1) f1 / ((n-1) f1 + 2 f2) of Chao & Jost 2012 (f1 - 1 and 2 where f2 = 0), 0 where f1 = 0."""
     n, f1, f2 = (x.astype(np.float64) for x in (a.individuals, a.occurring(1), a.occurring(2)))
     usual = (n - 1) * f1 / np.maximum((n - 1) * f1 + 2 * f2, 1e-300)
     no_doubletons = (n - 1) * (f1 - 1) / np.maximum((n - 1) * (f1 - 1) + 2, 1e-300)
@@ -68,7 +68,7 @@ def _unseen_decay(a: Abundances) -> Floats:
 
 
 def sample_coverage(a: Abundances) -> Floats:
-    """Good-Turing coverage as improved by Chao & Jost 2012: share of the source that the seen species make up.
+    """Good-Turing coverage as improved by Chao & Jost 2012: share of the source that was seen.
 
     float64[n]; NaN where there are no individuals.
     """
@@ -114,7 +114,9 @@ def _hill(counts: Ints, m: int, n: int, order: int, logs: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _at_sizes(offsets: Ints, counts: Ints, n: Ints, sizes: Ints, order: int, logs: Floats, out: Floats) -> None:
+def _at_sizes(
+    offsets: Ints, counts: Ints, n: Ints, sizes: Ints, order: int, logs: Floats, out: Floats
+) -> None:
     for i in range(len(n)):
         if 1 <= sizes[i] <= n[i]:
             out[i] = _hill(counts[offsets[i] : offsets[i + 1]], sizes[i], n[i], order, logs)
@@ -143,7 +145,9 @@ def _coverages(offsets: Ints, counts: Ints, n: Ints, sizes: Ints, logs: Floats, 
 
 
 @njit(cache=True, nogil=True)
-def _shannon(offsets: Ints, counts: Ints, n: Ints, f1: Ints, share: Floats, harmonic: Floats, out: Floats) -> None:
+def _shannon(
+    offsets: Ints, counts: Ints, n: Ints, f1: Ints, share: Floats, harmonic: Floats, out: Floats
+) -> None:
     for i in range(len(n)):
         if n[i] < 1:
             continue
@@ -153,7 +157,7 @@ def _shannon(offsets: Ints, counts: Ints, n: Ints, f1: Ints, share: Floats, harm
             entropy += counts[k] / size * (harmonic[size - 1] - harmonic[counts[k] - 1])
         a = share[i]
         if f1[i] > 0 and 0.0 < a < 1.0:
-            # Taylor's tail sum_{r >= n} (1-a)^r / r, scaled by (1-a)^(1-n): no cancellation, unlike -ln a minus a sum.
+            # -ln a less its first terms is the series' tail, sum over r >= n of (1-a)^r / r: summed, not subtracted.
             tail = 0.0
             power = 1.0 - a
             r = size
@@ -169,7 +173,9 @@ def _shannon(offsets: Ints, counts: Ints, n: Ints, f1: Ints, share: Floats, harm
 
 
 def shannon(a: Abundances) -> Floats:
-    """Nearly unbiased Shannon entropy of the source, in nats (Chao, Wang & Jost 2013): float64[n], NaN when empty."""
+    """Nearly unbiased Shannon entropy of the source, in nats (Chao, Wang & Jost 2013): float64[n], NaN
+    when empty.
+    """
     n, f1 = a.individuals, a.occurring(1)
     harmonic = np.concatenate(([0.0], np.cumsum(1.0 / np.arange(1, max(int(n.max(initial=1)), 1) + 1))))
     out = np.full(len(n), np.nan)
@@ -183,7 +189,8 @@ def hill(a: Abundances, order: int) -> Floats:
 
 
 def asymptotic(a: Abundances, order: int) -> Floats:
-    """Estimated Hill number of the source: Chao1, exp of `shannon`, or the unbiased inverse Simpson; NaN when empty.
+    """Estimated Hill number of the source: Chao1, exp of `shannon`, or the unbiased inverse Simpson; NaN when
+    empty.
 
     Of order 2 it is infinite where no species occurs twice.
     """
@@ -219,7 +226,7 @@ def at_size(a: Abundances, sizes: Ints | int, order: int) -> Floats:
     if order == 2:
         limit = asymptotic(a, 2)
         steps = 1 / m.clip(1) + (m - 1) / m.clip(1) / limit
-        return np.where(beyond, 1 / steps, out)
+        return np.where(beyond, 1 / np.where(beyond, steps, 1.0), out)
     last, before = (np.full(len(n), np.nan) for _ in range(2))
     _at_sizes(a.offsets, a.counts, n, n, order, logs, last)
     _at_sizes(a.offsets, a.counts, n, n - 1, order, logs, before)
@@ -243,7 +250,8 @@ def coverage_at(a: Abundances, sizes: Ints | int) -> Floats:
 def at_coverage(a: Abundances, target: float, order: int) -> Floats:
     """Expected Hill number at equal sample coverage (Chao & Jost 2012): float64[n].
 
-    Linear between the two whole sizes around the target; NaN where even 2n individuals are not expected to reach it.
+    Linear between the two whole sizes around the target; NaN where even 2n individuals are not expected to
+    reach it.
     """
     n = a.individuals
     below = np.zeros(len(n), dtype=np.int64)
@@ -252,7 +260,9 @@ def at_coverage(a: Abundances, target: float, order: int) -> Floats:
     short = covered <= target
     with np.errstate(divide="ignore", invalid="ignore"):
         extra = np.log((1 - target) * n / a.occurring(1)) / np.log(decay) - 1
-    below = np.where(short, n + np.floor(np.nan_to_num(extra, nan=0.0, posinf=1e9, neginf=0.0)).astype(np.int64), below)
+    below = np.where(
+        short, n + np.floor(np.nan_to_num(extra, nan=0.0, posinf=1e9, neginf=0.0)).astype(np.int64), below
+    )
     low, high = coverage_at(a, below), coverage_at(a, below + 1)
     low = np.where(below == 0, 0.0, low)
     share = np.divide(target - low, high - low, out=np.zeros(len(n)), where=high - low > 0).clip(0, 1)

@@ -1,25 +1,35 @@
 """What account-level evidence looks like to the ranking, and the one function that gathers all of it.
 
-Belongs here: the interface between the evidence families (`families`), their calibration (`calibrate`) and the
-ranking (`score`). Not here: any statistic.
+Belongs here: the interface between the evidence families (`families`), their calibration (`calibrate`) and
+the ranking (`score`). Not here: any statistic.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from pipelines.detect import calibrate, links
+from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
+from pipelines.detect.families.statistic import Statistic
+from pipelines.detect.profiles import Map, profile, table
+from pipelines.errors import ScarecrowError
+from pipelines.ingest.fold import Rows
 
 
 @dataclass(frozen=True)
 class Evidence:
     """One reason for all accounts; arrays are float64[accounts], in the order of the profiles.
 
-    family: one of `schemas.mart.FAMILIES`. reason: a stable name in snake case. values: what was seen, NaN when
-    a field is missing or there are too few requests. p_values: conformal within the account's stratum, NaN when
-    unavailable. peer_median, peer_percentile: of the stratum, the latter in percent; NaN without peers.
-    contribution: nats added to the score, 0 when unavailable; contributions of one family are bounded together
-    by `calibrate.BOUNDS`. ordinary_cause: what would explain it innocently. words: a `str.format` template with
-    the fields value and peer_median.
+    family: one of `schemas.mart.FAMILIES`. reason: a stable name in snake case. values: what was seen, NaN
+    when a field is missing or there are too few requests. p_values: conformal within the account's stratum,
+    NaN when unavailable. peer_median, peer_percentile: of the stratum, the latter in percent; NaN without
+    peers. contribution: nats added to the score, 0 when unavailable; contributions of one family are bounded
+    together by `calibrate.BOUNDS`. ordinary_cause: what would explain it innocently. words: a `str.format`
+    template with the fields value and peer_median.
     """
 
     family: str
@@ -31,3 +41,94 @@ class Evidence:
     contribution: NDArray[np.float64]
     ordinary_cause: str
     words: str
+
+
+@dataclass(frozen=True)
+class AccountEvidence:
+    """What is known of accounts one by one.
+
+    profiles: as `schemas.mart.ACCOUNT_PROFILES`, in the order of the evidence. evidence: all reasons. links:
+    account_a, account_b, kind, weight, evidence. stratum: int64[accounts], the peer group of each.
+    """
+
+    profiles: pl.DataFrame
+    evidence: list[Evidence]
+    links: pl.DataFrame
+    stratum: NDArray[np.int64]
+
+
+def surface(rows: Rows) -> NDArray[np.int64]:
+    """Code of each account's commonest endpoint, int64[n]; -1 when unknown. Ties go to the smaller key."""
+    endpoints = rows.sketches["endpoints"]
+    n = len(rows)
+    owner = np.repeat(np.arange(n), np.diff(endpoints.offsets))
+    order = np.lexsort((endpoints.keys, -endpoints.counts, owner))
+    first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+    out = np.full(n, -1, dtype=np.int64)
+    out[owner[first]] = endpoints.keys[first]
+    return out
+
+
+def owners(hours: Rows, profiles: Rows) -> NDArray[np.int64]:
+    """Row of `profiles` for each row of `hours`, int64. Raises ScarecrowError when an account has no
+    profile.
+    """
+    place = np.full(len(profiles.accounts), -1, dtype=np.int64)
+    place[profiles.codes] = np.arange(len(profiles))
+    known = pc.index_in(hours.accounts, value_set=profiles.accounts)
+    if known.null_count:
+        raise ScarecrowError(
+            f"{known.null_count} accounts of the hours have no profile; fold both from the same rows"
+        )
+    rows: NDArray[np.int64] = place[known.to_numpy()[hours.codes]]
+    return rows
+
+
+def account_evidence(
+    profiles: Rows,
+    hours: Rows,
+    prompt_map: Map | None,
+    as_of_ms: int,
+    peers: NDArray[np.bool_] | None = None,
+) -> AccountEvidence:
+    """Profiles, evidence of every account-level family, and links of shared metadata.
+
+    profiles: folded to one row per account. hours: the same rows by hour or day. prompt_map: the map they
+    were measured with; None without prompts. as_of_ms: end of the horizon. peers: accounts that others are
+    compared with, bool[accounts]; all when None.
+    """
+    p = profile(profiles, prompt_map, as_of_ms)
+    owner = owners(hours, profiles)
+    per_topic = prompt_map.quantiser.cell_norms.shape[1] if prompt_map is not None else 1
+    orgs = links.organisations(profiles)
+    shared = {kind: links.shared(profiles, kind, orgs) for kind in links.KINDS}
+    pairs = links.expand(shared)
+    by_family = {
+        "tempo": tempo.statistics(p, hours, owner),
+        "coverage": coverage.statistics(p),
+        "diversity": diversity.statistics(p),
+        "systematicity": systematicity.statistics(p, hours, owner, per_topic),
+        "elicitation": elicitation.statistics(p),
+        "linkage": linkage.statistics(p, shared, pairs),
+    }
+    stratum = calibrate.strata(p.requests, p.columns["account_age_days"], surface(profiles))
+    found = [e for family, s in by_family.items() for e in judge(family, s, stratum, peers)]
+    return AccountEvidence(table(p), found, links.table(pairs, p.accounts), stratum)
+
+
+def judge(
+    family: str,
+    statistics: Sequence[Statistic],
+    stratum: NDArray[np.int64],
+    peers: NDArray[np.bool_] | None = None,
+) -> list[Evidence]:
+    """Calibrates the statistics of one family: ranks, one p for the family, contributions that add up."""
+    ranked = [calibrate.rank(s.values, stratum, s.tail, peers) for s in statistics]
+    p_values = [r.p for r in ranked]
+    nats = calibrate.contributions(
+        family, calibrate.family_p([r.middle for r in ranked], stratum, peers), p_values
+    )
+    return [
+        Evidence(family, s.reason, s.values, r.p, r.median, r.percentile, c, s.ordinary_cause, s.words)
+        for s, r, c in zip(statistics, ranked, nats, strict=True)
+    ]

@@ -13,7 +13,7 @@ from pipelines.detect.diversity import Abundances
 
 GIRDLED = [46, 22, 17, 15, 15, 9, 8, 6, 6, 4, 2, 2, 2, 2] + [1] * 12
 LOGGED = [88, 22, 16, 15, 13, 10, 8, 8, 7, 7, 7, 5, 4, 4, 4, 3, 3, 3, 3, 2, 2, 2, 2] + [1] * 14
-# Spiders in hemlock forests (Sackett et al. 2011; Ellison et al. 2010), the example of Chao & Jost 2012 and of iNEXT.
+# Spiders in hemlock forests (Sackett et al. 2011), the example of Chao & Jost 2012 and of iNEXT.
 
 # iNEXT 3.0.2: iNEXT(spider$Girdled, q = c(0, 1, 2), size = ...): size, q0, q1, q2, sample coverage.
 GIRDLED_CURVE = [

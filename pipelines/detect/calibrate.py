@@ -1,0 +1,229 @@
+"""Calibration: from a statistic to a p-value against peers, to one p per family, to bounded log-odds and
+alerts.
+
+Belongs here: what METHOD section 6 asks of every statistic alike. Not here: any statistic, or how the
+contributions of families and groups are joined (`score`).
+
+All p-values are conformal: an account's rank among the accounts of its stratum, so they hold whatever the
+statistic's distribution, as long as an ordinary account is exchangeable with its peers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Tail = Literal["high", "low", "both"]
+
+MIN_PEERS: Final = 100
+"""A stratum with fewer accounts is pooled with its like: p could not fall below 1/(peers+1)."""
+AGES_DAYS: Final = (14.0, 90.0)
+DECILES: Final = 10
+KAPPA: Final = 0.5
+"""Exponent of the calibrator kappa p^(kappa-1) (Vovk & Wang 2021): its mean is 1 over uniform p."""
+P_CEILING: Final = 0.99
+"""Where p is capped before combining, so that one p near 1 cannot outweigh every other."""
+
+LEAD: Final = ("systematicity", "elicitation", "group")
+"""Families of which an alert needs one."""
+COUNTS_FROM: Final = 0.3
+"""Nats from which a family counts as evidence in the two-family rule."""
+WEIGHTS: Final = {
+    "tempo": 0.15,
+    "coverage": 0.15,
+    "diversity": 0.15,
+    "systematicity": 0.3,
+    "elicitation": 0.3,
+    "linkage": 0.3,
+}
+"""What one nat of each family is worth in the score."""
+BOUNDS: Final = (-0.2, 0.8)
+"""Least and most nats that one account-level family can add, so that all of them together stay below one
+firm group.
+"""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Where n values stand among their peers: float64[n] each, NaN where the value is.
+
+    p: conformal p-value, ties counted against evidence. middle: the same with ties counted half, for
+    combining only. median: of the peers. percentile: share of the peers below, in percent.
+    """
+
+    p: Floats
+    middle: Floats
+    median: Floats
+    percentile: Floats
+
+
+def strata(requests: Ints, age_days: Floats, surface: Ints, minimum: int = MIN_PEERS) -> Ints:
+    """Stratum of each account, int64[n]: volume decile x age x surface, pooled where too few.
+
+    age_days: NaN when unknown. surface: any code, negative when unknown. A stratum with fewer than `minimum`
+    accounts is pooled over surfaces, then over ages, then over volumes: every account is in exactly one
+    stratum, and a last remainder joins the largest one of all.
+    """
+    n = len(requests)
+    if n == 0:
+        return np.empty(0, dtype=np.int64)
+    edges = np.quantile(requests, np.arange(1, DECILES) / DECILES)
+    volume = np.searchsorted(edges, requests, side="right").astype(np.int64)
+    age = np.where(
+        np.isnan(age_days), 0, 1 + np.searchsorted(AGES_DAYS, np.nan_to_num(age_days), side="right")
+    )
+    code = np.unique(surface, return_inverse=True)[1].astype(np.int64)
+    levels = (
+        (volume * 8 + age) * (int(code.max()) + 2) + code + 1,
+        (volume * 8 + age) * (int(code.max()) + 2),
+        volume * 8 * (int(code.max()) + 2),
+        np.zeros(n, dtype=np.int64),
+    )
+    out = np.full(n, -1, dtype=np.int64)
+    for level, keys in enumerate(levels):
+        left = np.flatnonzero(out < 0)
+        _, inverse, size = np.unique(keys[left], return_inverse=True, return_counts=True)
+        settled = size[inverse] >= minimum
+        out[left[settled]] = keys[left[settled]] * len(levels) + level
+    names, places = np.unique(out, return_inverse=True)
+    if names[0] == -1 and len(names) > 1:
+        size = np.bincount(places)
+        out[out < 0] = names[1 + int(np.argmax(size[1:]))]
+        places = np.unique(out, return_inverse=True)[1]
+    return places.astype(np.int64)
+
+
+def rank(values: Floats, stratum: Ints, tail: Tail, peers: NDArray[np.bool_] | None = None) -> Ranked:
+    """Conformal p-values of values within strata: (1 + peers at least as extreme) / (peers + 1).
+
+    peers: which accounts others are compared with (all when None); an account is never its own peer. Ties
+    count as at least as extreme, so that p is conservative. tail "both" doubles the smaller side.
+    """
+    n = len(values)
+    p, half, median, percentile = (np.full(n, np.nan) for _ in range(4))
+    seen = np.flatnonzero(~np.isnan(values))
+    if len(seen) == 0:
+        return Ranked(p, half, median, percentile)
+    order = seen[np.lexsort((values[seen], stratum[seen]))]
+    value, group = values[order], stratum[order]
+    is_peer = np.ones(len(order), dtype=bool) if peers is None else peers[order]
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    new_value = np.diff(value, prepend=np.nan) != 0
+    new_value[starts] = True
+    block = np.cumsum(new_value) - 1
+    first = np.flatnonzero(new_value)
+    last = np.append(first[1:], len(order))
+    running = np.concatenate(([0], np.cumsum(is_peer)))
+    section = np.cumsum(np.isin(np.arange(len(order)), starts)) - 1
+    ends = np.append(starts[1:], len(order))
+    size = (running[ends] - running[starts])[section]
+    below = (running[first[block]] - running[starts[section]]).astype(np.float64)
+    above = (running[ends[section]] - running[last[block]]).astype(np.float64)
+    own = is_peer.astype(np.float64)
+    equal = size - below - above - own  # peers with the same value, oneself left out
+    others = size - own
+    p[order] = _side(1 + above + equal, 1 + below + equal, others + 1, tail)
+    half[order] = _side(0.5 + above + equal / 2, 0.5 + below + equal / 2, others + 1, tail)
+    percentile[order] = np.divide(100 * below, others, out=np.full(len(order), np.nan), where=others > 0)
+    # The peers' values in order are a run of `running`: its middle is their median.
+    ranks = np.flatnonzero(is_peer)
+    if len(ranks):
+        at, count = running[starts], running[ends] - running[starts]
+        middle = np.full(len(starts), np.nan)
+        some = count > 0
+        lower, upper = at[some] + (count[some] - 1) // 2, at[some] + count[some] // 2
+        middle[some] = 0.5 * (value[ranks[lower]] + value[ranks[upper]])
+        median[order] = middle[section]
+    return Ranked(p, half, median, percentile)
+
+
+def _side(high: Floats, low: Floats, size: Floats, tail: Tail) -> Floats:
+    chosen = {"high": high, "low": low, "both": 2 * np.minimum(high, low)}[tail]
+    return np.asarray(np.minimum(chosen / size, 1.0))
+
+
+def cauchy(p_values: Sequence[Floats]) -> Floats:
+    """Cauchy combination (Liu & Xie 2020) of the p-values that there are, equal weights: float64[n], NaN
+    for none.
+    """
+    p = np.stack(p_values)
+    there = ~np.isnan(p)
+    scores = np.where(there, np.tan((0.5 - np.minimum(np.nan_to_num(p, nan=0.5), P_CEILING)) * np.pi), 0.0)
+    count = there.sum(axis=0)
+    mean = np.divide(scores.sum(axis=0), count, out=np.full(p.shape[1], np.nan), where=count > 0)
+    return 0.5 - np.arctan(mean) / np.pi
+
+
+def family_p(p_values: Sequence[Floats], stratum: Ints, peers: NDArray[np.bool_] | None = None) -> Floats:
+    """One conformal p per account for a family: the Cauchy combination, ranked again among the peers.
+
+    The second ranking makes it uniform over ordinary accounts however the statistics hang together.
+    """
+    return rank(cauchy(p_values), stratum, "low", peers).p
+
+
+def log_e(p: Floats) -> Floats:
+    """Logarithm of the e-value kappa p^(kappa-1), nats; 0 where p is NaN."""
+    return np.where(np.isnan(p), 0.0, np.log(KAPPA) + (KAPPA - 1) * np.log(np.where(np.isnan(p), 1.0, p)))
+
+
+def contributions(family: str, p: Floats, p_values: Sequence[Floats]) -> list[Floats]:
+    """What each reason of a family adds to the score, nats: float64[n] each; their sum is what the family
+    adds.
+
+    p: the family's. Of a positive sum each reason has the part of its own log e-value that is positive; of a
+    negative one likewise; equal parts among the available ones when no reason points that way.
+    """
+    total = np.clip(WEIGHTS[family] * log_e(p), *BOUNDS)
+    each = np.stack([log_e(q) for q in p_values])
+    there = np.stack([~np.isnan(q) for q in p_values])
+    same_way = np.where(total > 0, np.maximum(each, 0), np.maximum(-each, 0)) * there
+    parts = np.where(same_way.sum(axis=0) > 0, same_way, there.astype(np.float64))
+    shares = parts / np.maximum(parts.sum(axis=0), 1e-300)
+    return list(shares * total)
+
+
+def may_alert(by_family: dict[str, Floats]) -> NDArray[np.bool_]:
+    """Two-family rule: evidence from at least two families, one of them of LEAD. by_family: nats,
+    float64[n] each.
+    """
+    strong = {family: nats >= COUNTS_FROM for family, nats in by_family.items()}
+    count = np.sum(list(strong.values()), axis=0)
+    lead = np.any(
+        [strong[family] for family in LEAD if family in strong] or [np.zeros_like(count, bool)], axis=0
+    )
+    return np.asarray((count >= 2) & lead)
+
+
+def accumulate(before: Floats, now: Floats, decay: float) -> Floats:
+    """Log e-value over time: decay x before + now. With 0 <= decay <= 1 it stays one (E[E^decay] <= 1,
+    Jensen).
+
+    before, now: nats; now must be an e-value given the past, so of a window whose peers are fresh.
+    """
+    if not 0 <= decay <= 1:
+        raise ValueError(f"decay {decay} is out of range; use 0 to 1")
+    return decay * before + now
+
+
+def e_bh(log_e_values: Floats, alpha: float) -> NDArray[np.bool_]:
+    """e-BH (Wang & Ramdas 2022): which hypotheses to reject at false discovery rate alpha, under any
+    dependence.
+
+    Rejects the k largest e-values, k the largest for which the k-th is at least n / (alpha k). With p-values
+    ranked among the very accounts that are tested it cannot reject in one window (their e-values average 1):
+    it needs peers from elsewhere (`rank` with `peers`), or e-values accumulated over windows.
+    """
+    n = len(log_e_values)
+    order = np.argsort(-log_e_values, kind="stable")
+    enough = log_e_values[order] >= np.log(n) - np.log(alpha) - np.log(np.arange(1, n + 1))
+    kept = int(np.flatnonzero(enough)[-1]) + 1 if enough.any() else 0
+    out = np.zeros(n, dtype=bool)
+    out[order[:kept]] = True
+    if kept:  # ties with the last one share its fate, so that the order of accounts does not matter
+        out |= log_e_values >= log_e_values[order[kept - 1]]
+    return out

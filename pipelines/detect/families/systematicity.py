@@ -1,0 +1,235 @@
+"""Systematicity: templates filled without repetition, first turns only, lists worked through in order."""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipelines.detect.accounts import LONG_PROMPT
+from pipelines.detect.families.statistic import Statistic, enough
+from pipelines.detect.profiles import Profiled, per_row, ratio
+from pipelines.ingest.fold import Rows
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_MIN_ROWS: Final = 6
+_TOPIC_CALLS: Final = 4
+
+
+def template_share(p: Profiled) -> Floats:
+    """Share of distinct prompts whose opening another one of the account has too: float64[n].
+
+    Read off the samples of openings and of prompts: calls per opening over calls per prompt is prompts per
+    opening. Both are uniform samples of distinct keys, so this holds beyond their limits.
+    """
+    openings, prompts = p.rows.sketches["openings"], p.rows.sketches["prompts"]
+    per_opening = ratio(per_row(openings.offsets, openings.counts), np.diff(openings.offsets))
+    per_prompt = ratio(per_row(prompts.offsets, prompts.counts), np.diff(prompts.offsets))
+    return np.clip(1 - per_prompt / per_opening, 0, 1)
+
+
+def opening_evenness(p: Profiled) -> Floats:
+    """Entropy over the sampled openings relative to its maximum: float64[n] in 0 to 1, NaN below two
+    openings.
+    """
+    openings = p.rows.sketches["openings"]
+    kinds = np.diff(openings.offsets)
+    share = openings.counts / np.repeat(per_row(openings.offsets, openings.counts), kinds)
+    entropy = per_row(openings.offsets, -share * np.log(share))
+    return ratio(entropy, np.log(np.maximum(kinds, 1)))
+
+
+def fewer_repeats(p: Profiled) -> Floats:
+    """Repeats of longer prompts missing against the ordinary rate, in standard errors: float64[n].
+
+    Expected as if each call repeated with the population's mean share (drawing with replacement); a list
+    worked through once has none. NaN without longer prompts.
+    """
+    sample = p.accounts.sample
+    long = sample.lengths > LONG_PROMPT
+    calls = per_row(sample.offsets, sample.counts * long)
+    repeats = calls - per_row(sample.offsets, long)
+    some = calls > 1
+    rate = float(np.mean(repeats[some] / calls[some])) if some.any() else 0.0
+    expected = np.maximum(calls - 1, 0) * rate
+    return np.where(calls > 0, (expected - repeats) / np.sqrt(expected + 1), np.nan)
+
+
+@njit(cache=True, nogil=True)
+def _sweep(
+    order: Ints,
+    bounds: Ints,
+    offsets: Ints,
+    cells: Ints,
+    counts: Ints,
+    first: Ints,
+    last: Ints,
+    per_topic: int,
+    topics: int,
+    least: int,
+    out: Floats,
+) -> None:
+    begin_of = np.empty(topics, dtype=np.int64)
+    end_of = np.empty(topics, dtype=np.int64)
+    calls_of = np.empty(topics, dtype=np.int64)
+    for i in range(len(bounds) - 1):
+        if bounds[i + 1] - bounds[i] < 6:
+            continue
+        calls_of[:] = 0
+        begin = first[order[bounds[i]]]
+        end = begin
+        for k in range(bounds[i], bounds[i + 1]):
+            row = order[k]
+            middle = (first[row] + last[row]) // 2
+            begin = min(begin, middle)
+            end = max(end, middle)
+            for j in range(offsets[row], offsets[row + 1]):
+                topic = cells[j] // per_topic
+                if calls_of[topic] == 0:
+                    begin_of[topic] = middle
+                    end_of[topic] = middle
+                begin_of[topic] = min(begin_of[topic], middle)
+                end_of[topic] = max(end_of[topic], middle)
+                calls_of[topic] += counts[j]
+        if end <= begin:
+            continue
+        total = 0.0
+        weight = 0.0
+        for topic in range(topics):
+            n = calls_of[topic]
+            if n >= least:
+                expected = (n - 1.0) / (n + 1.0)
+                span = (end_of[topic] - begin_of[topic]) / (end - begin)
+                total += n * (1.0 - min(span / expected, 1.0))
+                weight += n
+        if weight > 0:
+            out[i] = total / weight
+
+
+def ordered_sweeps(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> Floats:
+    """How far topics come one after another instead of side by side: float64[n], 0 mixed to 1 strictly in
+    turn.
+
+    Of each topic with at least 4 calls, the time between its first and last call over the account's, against
+    (k-1)/(k+1), the mean range of k uniform times. NaN with calls in fewer than 6 rows of `hours`.
+    """
+    cells = hours.sketches["cells"]
+    out = np.full(len(p), np.nan)
+    topics = int(cells.keys.max(initial=0)) // per_topic + 1
+    order = np.argsort(owner, kind="stable")
+    bounds = np.searchsorted(owner[order], np.arange(len(p) + 1)).astype(np.int64)
+    _sweep(
+        order,
+        bounds,
+        cells.offsets,
+        cells.keys.astype(np.int64),
+        cells.counts,
+        hours.first,
+        hours.last,
+        per_topic,
+        topics,
+        _TOPIC_CALLS,
+        out,
+    )
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _scale(offsets: Ints, minutes: Ints, counts: Ints, out: Floats) -> None:
+    for i in range(len(out)):
+        begin, end = offsets[i], offsets[i + 1]
+        if end - begin < 2:
+            continue
+        low, high = minutes[begin], minutes[end - 1] + 1
+        early = 0.0
+        late = 0.0
+        for k in range(begin, end):
+            if 4 * (minutes[k] - low) < high - low:
+                early += counts[k]
+            elif 2 * (minutes[k] - low) >= high - low:
+                late += counts[k]
+        out[i] = np.log((late / 2 + 1) / (early + 1))
+
+
+def probe_then_scale(p: Profiled) -> Floats:
+    """Logarithm of the load in the second half of the account's span over that of its first quarter:
+    float64[n].
+    """
+    minutes = p.rows.sketches["minutes"]
+    out = np.full(len(p), np.nan)
+    _scale(minutes.offsets, minutes.keys.astype(np.int64), minutes.counts, out)
+    return out
+
+
+def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[Statistic]:
+    """All statistics. owner: int64[rows of hours], the account of each row. per_topic: cells of a topic."""
+    calls = p.requests
+    prompts = np.where(np.isnan(p.columns["sample_coverage"]), 0, calls)
+    templates = template_share(p)
+    repeats = np.where(prompts > 0, p.columns["repeat_share"], np.nan)
+    conversations = p.rows.sketches["conversations"]
+    per_conversation = ratio(
+        per_row(conversations.offsets, conversations.counts), np.diff(conversations.offsets)
+    )
+    with_conversation = p.rows.sum("with_conversation_id")
+    batch = "a batch job on natural inputs fills one template without repetition"
+    return [
+        Statistic(
+            "templates",
+            enough(templates, prompts),
+            "high",
+            "an application with a prompt template",
+            "{value:.0%} of its prompts open like another one of its own; peers {peer_median:.0%}",
+        ),
+        Statistic(
+            "opening_evenness",
+            enough(opening_evenness(p), prompts),
+            "low",
+            "an application with a prompt template",
+            "evenness over openings {value:.2f}; peers {peer_median:.2f}",
+        ),
+        Statistic(
+            "filled_templates",
+            enough(templates * (1 - repeats), prompts),
+            "high",
+            batch,
+            "{value:.0%} of its prompts fill a template with something new; peers {peer_median:.0%}",
+        ),
+        Statistic(
+            "first_turns",
+            enough(p.columns["first_turn_share"], p.rows.sum("with_turn_index")),
+            "high",
+            "a job or an application that asks single questions",
+            "{value:.0%} of calls open a conversation; peers {peer_median:.0%}",
+        ),
+        Statistic(
+            "conversations",
+            enough(per_conversation, with_conversation),
+            "low",
+            "a job or an application that asks single questions",
+            "{value:.1f} calls per conversation; peers {peer_median:.1f}",
+        ),
+        Statistic(
+            "without_replacement",
+            enough(fewer_repeats(p), prompts),
+            "high",
+            batch,
+            "{value:.1f} standard errors fewer repeated prompts than usual; peers {peer_median:.1f}",
+        ),
+        Statistic(
+            "ordered_sweeps",
+            enough(ordered_sweeps(p, hours, owner, per_topic), prompts),
+            "high",
+            "projects that follow one another",
+            "its topics come in turn ({value:.2f}, 0 mixed, 1 strictly); peers {peer_median:.2f}",
+        ),
+        Statistic(
+            "probe_then_scale",
+            enough(probe_then_scale(p), calls),
+            "high",
+            "a pilot that went into production",
+            "load grew by {value:.1f} nats after its first days; peers {peer_median:.1f}",
+        ),
+    ]
