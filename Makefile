@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all the set-up on a machine with Python 3.11 and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test lint types check bench soak ui kafka-up kafka-down kafka-demo lock schemas clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install
+	$(BIN)/scarecrow demo --out demo
+
+test: lint types
+	$(BIN)/python -m pytest -q -n 2
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy schemas pipelines dagster_project sql
+
+bench: install
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/rank.py
+
+soak: install
+	$(BIN)/python -m pytest -q --soak tests
+
+ui: install
+	$(BIN)/dagster dev -m dagster_project.definitions
+
+kafka-up: install
+	$(BIN)/python -m infra.kafka.up
+
+kafka-down: install
+	$(BIN)/python -m infra.kafka.down
+
+# Versions and hashes without any address, so that every index will do.
+lock:
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra dev --extra dask pyproject.toml -o requirements.lock
+
+schemas: install
+	$(BIN)/python -m schemas.generate
+
+clean:
+	rm -rf demo dist .pytest_cache .mypy_cache .ruff_cache
