@@ -155,7 +155,7 @@ def cauchy(p_values: Sequence[Floats]) -> Floats:
     scores = np.where(there, np.tan((0.5 - np.minimum(np.nan_to_num(p, nan=0.5), P_CEILING)) * np.pi), 0.0)
     count = there.sum(axis=0)
     mean = np.divide(scores.sum(axis=0), count, out=np.full(p.shape[1], np.nan), where=count > 0)
-    return 0.5 - np.arctan(mean) / np.pi
+    return np.asarray(0.5 - np.arctan(mean) / np.pi)
 
 
 def family_p(p_values: Sequence[Floats], stratum: Ints, peers: NDArray[np.bool_] | None = None) -> Floats:

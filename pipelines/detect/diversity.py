@@ -157,7 +157,7 @@ def _shannon(
             entropy += counts[k] / size * (harmonic[size - 1] - harmonic[counts[k] - 1])
         a = share[i]
         if f1[i] > 0 and 0.0 < a < 1.0:
-            # -ln a less its first terms is the series' tail, sum over r >= n of (1-a)^r / r: summed, not subtracted.
+            # -ln a less its first n-1 terms is the tail of its series: summed here, as subtracting cancels.
             tail = 0.0
             power = 1.0 - a
             r = size

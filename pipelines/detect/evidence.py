@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pipelines.detect import calibrate, links
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
-from pipelines.detect.profiles import Map, profile, table
+from pipelines.detect.profiles import DAY_MS, Map, profile, table
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import Rows
+from schemas.account_hour import UNKNOWN_TIME
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,6 @@ class Evidence:
     contribution: NDArray[np.float64]
     ordinary_cause: str
     words: str
-
-
-@dataclass(frozen=True)
-class AccountEvidence:
-    """What is known of accounts one by one.
-
-    profiles: as `schemas.mart.ACCOUNT_PROFILES`, in the order of the evidence. evidence: all reasons. links:
-    account_a, account_b, kind, weight, evidence. stratum: int64[accounts], the peer group of each.
-    """
-
-    profiles: pl.DataFrame
-    evidence: list[Evidence]
-    links: pl.DataFrame
-    stratum: NDArray[np.int64]
 
 
 def surface(rows: Rows) -> NDArray[np.int64]:
@@ -84,36 +71,40 @@ def owners(hours: Rows, profiles: Rows) -> NDArray[np.int64]:
     return rows
 
 
+def peer_groups(profiles: Rows, as_of_ms: int) -> NDArray[np.int64]:
+    """Stratum of each account (volume x age x surface), int64[accounts]: whom it is compared with."""
+    known = profiles.created != UNKNOWN_TIME
+    age = np.where(known, (as_of_ms - np.where(known, profiles.created, 0)) / DAY_MS, np.nan)
+    return calibrate.strata(profiles.sum("requests"), age, surface(profiles))
+
+
 def account_evidence(
     profiles: Rows,
     hours: Rows,
     prompt_map: Map | None,
     as_of_ms: int,
     peers: NDArray[np.bool_] | None = None,
-) -> AccountEvidence:
-    """Profiles, evidence of every account-level family, and links of shared metadata.
+) -> tuple[pl.DataFrame, list[Evidence]]:
+    """Profiles (`schemas.mart.ACCOUNT_PROFILES`) and the evidence of every account-level family.
 
-    profiles: folded to one row per account. hours: the same rows by hour or day. prompt_map: the map they
-    were measured with; None without prompts. as_of_ms: end of the horizon. peers: accounts that others are
-    compared with, bool[accounts]; all when None.
+    profiles: folded to one row per account; this is the order of both results. hours: the same rows by hour or
+    day. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon. peers:
+    accounts that others are compared with, bool[accounts]; all when None.
     """
     p = profile(profiles, prompt_map, as_of_ms)
     owner = owners(hours, profiles)
     per_topic = prompt_map.quantiser.cell_norms.shape[1] if prompt_map is not None else 1
-    orgs = links.organisations(profiles)
-    shared = {kind: links.shared(profiles, kind, orgs) for kind in links.KINDS}
-    pairs = links.expand(shared)
+    shared = links.shared_values(profiles)
     by_family = {
         "tempo": tempo.statistics(p, hours, owner),
         "coverage": coverage.statistics(p),
         "diversity": diversity.statistics(p),
         "systematicity": systematicity.statistics(p, hours, owner, per_topic),
         "elicitation": elicitation.statistics(p),
-        "linkage": linkage.statistics(p, shared, pairs),
+        "linkage": linkage.statistics(p, shared, links.expand(shared)),
     }
-    stratum = calibrate.strata(p.requests, p.columns["account_age_days"], surface(profiles))
-    found = [e for family, s in by_family.items() for e in judge(family, s, stratum, peers)]
-    return AccountEvidence(table(p), found, links.table(pairs, p.accounts), stratum)
+    stratum = peer_groups(profiles, as_of_ms)
+    return table(p), [e for family, s in by_family.items() for e in judge(family, s, stratum, peers)]
 
 
 def judge(

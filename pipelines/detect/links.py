@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.detect.accounts import Accounts
 from pipelines.ingest.fold import Rows
 from schemas.account_hour import UNKNOWN_TIME
 
@@ -178,11 +178,21 @@ def _expand(s: Shared, kind: int) -> tuple[Ints, Ints, Ints, Ints, Floats]:
     )
 
 
-def table(pairs: Pairs, accounts: Accounts) -> pl.DataFrame:
-    """account_a, account_b, kind, weight, evidence: as the mart's account_links, without as_of."""
-    ids = pl.Series("id", accounts.ids)
+def shared_values(rows: Rows) -> dict[str, Shared]:
+    """The shared values of every kind. rows: one per account."""
+    orgs = organisations(rows)
+    return {kind: shared(rows, kind, orgs) for kind in KINDS}
+
+
+def account_links(rows: Rows) -> pl.DataFrame:
+    """account_a, account_b, kind, weight, evidence, ordered: the mart's account_links without as_of.
+
+    rows: one per account, ascending by account id. Links of shared metadata only.
+    """
+    pairs = expand(shared_values(rows))
+    ids = pl.Series("id", rows.accounts.take(pa.array(rows.codes)))
     kinds = pl.Series("kind", list(KINDS))
-    return pl.DataFrame(
+    found = pl.DataFrame(
         {
             "account_a": ids.gather(pairs.a),
             "account_b": ids.gather(pairs.b),
@@ -190,15 +200,10 @@ def table(pairs: Pairs, accounts: Accounts) -> pl.DataFrame:
             "weight": pairs.weight,
             "users": pairs.users,
         }
-    ).select(
-        "account_a",
-        "account_b",
-        "kind",
-        "weight",
-        pl.format("one {} of {} accounts", pl.col("kind").str.replace_all("_", " "), "users").alias(
-            "evidence"
-        ),
     )
+    thing = pl.col("kind").str.replace_all("_", " ")
+    evidence = pl.format("one {} of {} accounts", thing, "users").alias("evidence")
+    return found.select("account_a", "account_b", "kind", "weight", evidence)
 
 
 def birth_after(rows: Rows, pairs: Pairs, as_of_ms: int) -> Floats:
