@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from kafka.errors import KafkaError
 
@@ -27,6 +26,7 @@ from infra.kafka.processes import remember, running, send, wait_ended
 from infra.kafka.properties import CONTROLLER, PLAIN, SECURED, Node, server_properties
 from infra.kafka.security import Security, make_security, random_password
 from pipelines.errors import ScarecrowError
+from pipelines.ingest.kafka.admin import open_admin
 
 LOOPBACK = "127.0.0.1"
 _STATE = "cluster.json"
@@ -126,7 +126,7 @@ class Cluster:
         try:
             for node in self.nodes:
                 socket.create_connection((node.host, node.ports[PLAIN]), timeout=1.0).close()
-            admin = KafkaAdminClient(
+            admin = open_admin(
                 bootstrap_servers=self.bootstrap(), bootstrap_timeout_ms=2000, request_timeout_ms=4000
             )
         except (OSError, KafkaError):
@@ -267,7 +267,7 @@ def load_cluster(folder: Path) -> Cluster | None:
 
 def _store_scram_users(bootstrap: str, users: Mapping[str, str]) -> None:
     """Stores the users' SCRAM credentials in the running cluster (PLAIN users are in its properties)."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = open_admin(bootstrap_servers=bootstrap)
     try:
         # One request per mechanism: the broker refuses a user that is named twice in one.
         for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):

@@ -7,7 +7,7 @@ produces; librdkafka (confluent-kafka) reads in bulk.
 """
 
 from pipelines.ingest.kafka.address import is_kafka
-from pipelines.ingest.kafka.errors import KafkaRefused, KafkaUnavailable, TopicChanged
+from pipelines.ingest.kafka.errors import KafkaRefused, KafkaUnavailable, TopicChanged, TopicMissing
 from pipelines.ingest.kafka.settings import KafkaSettings, load_kafka_settings
 from pipelines.ingest.kafka.source import KafkaSource
 
@@ -17,6 +17,7 @@ __all__ = [
     "KafkaSource",
     "KafkaUnavailable",
     "TopicChanged",
+    "TopicMissing",
     "is_kafka",
     "load_kafka_settings",
 ]

@@ -18,7 +18,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from pipelines.ingest.kafka.clients import python_options
-from pipelines.ingest.kafka.errors import TopicChanged, translated
+from pipelines.ingest.kafka.errors import TopicChanged, TopicMissing, translated
 from pipelines.ingest.kafka.settings import KafkaSettings
 
 _Answer = TypeVar("_Answer")
@@ -82,12 +82,12 @@ class Admin:
             raise translated(error, doing, self._servers) from error
 
     def topic(self, name: str) -> Topic:
-        """What the topic is now. Raises TopicChanged when there is no such topic."""
+        """What the topic is now. Raises TopicMissing when there is no such topic."""
         doing = f"describe topic {name}"
         found = self._ask(doing, lambda client: client.describe_topics([name]))[0]
         error = for_code(found["error_code"])
         if error.errno == 3:
-            raise TopicChanged(
+            raise TopicMissing(
                 f"Kafka at {self._servers} has no topic {name!r}; create it, or correct the address."
             )
         if error.errno != 0:

@@ -100,7 +100,7 @@ def consumer_options(settings: KafkaSettings, servers: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "check.crcs": True,
-        "fetch.wait.max.ms": 100,
+        "fetch.wait.max.ms": 50,
         "fetch.message.max.bytes": 4_000_000,
         "fetch.error.backoff.ms": 100,
         # How long fetching pauses when the queue is full: the default of a second leaves the reader starving.

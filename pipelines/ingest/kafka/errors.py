@@ -34,8 +34,12 @@ class KafkaRefused(ScarecrowError):
     """The broker answered no (credentials, rights): another try changes nothing."""
 
 
+class TopicMissing(KafkaUnavailable):
+    """There is no such topic, or not yet, or not any more."""
+
+
 class TopicChanged(ScarecrowError):
-    """The topic is gone, or was deleted and created anew, since the slice was planned: plan again."""
+    """The topic was deleted and created anew since the slice was planned: plan again at once."""
 
 
 def translated(error: KafkaError | OSError, doing: str, servers: str) -> ScarecrowError:
@@ -70,7 +74,7 @@ def translated_bulk(error: BulkError, doing: str, servers: str) -> ScarecrowErro
         BulkError._UNKNOWN_TOPIC,
         BulkError._UNKNOWN_PARTITION,
     ):
-        return TopicChanged(f"Kafka at {servers} could not {doing} ({said}); was the topic deleted?")
+        return TopicMissing(f"Kafka at {servers} could not {doing} ({said}); was the topic deleted?")
     return KafkaUnavailable(
         f"Kafka at {servers} could not {doing} ({said}); check that the broker is reachable."
     )

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 from confluent_kafka import KafkaError as BulkError
@@ -28,11 +29,12 @@ MAX_BYTES = 16 << 20
 # consume() waits until it has all it was asked for. Small bites come from what is already there, and were
 # measured at three to four times the speed of bites of 10,000; they also bound what a sudden run of large
 # records can take.
-_BITE = 256
+_BITE = 64
 _BITE_BYTES = 1 << 20
 # How long one consume() may wait: the cost of a gap at the end of a range, and of noticing the end of the
 # log.
 _WAIT_SECONDS = 0.05
+_SAMPLE_SECONDS = 2.0
 
 
 @dataclass
@@ -52,12 +54,23 @@ class _Pending:
     def is_full(self) -> bool:
         return len(self.values) + _BITE > MAX_RECORDS or self.size >= MAX_BYTES - _BITE_BYTES
 
-    def take(self) -> Block:
+    def take(self) -> list[Block]:
+        """What has gathered, as one block, or as several where one bite of large records was too much for
+        one.
+        """
         offsets = np.concatenate(self.offsets) if self.offsets else np.zeros(0, np.int64)
-        block = block_of(self.values, offsets)
-        block.skipped = self.skipped
+        cuts = [0]
+        if self.size > MAX_BYTES:
+            before = 0
+            for i, total in enumerate(accumulate(map(len, self.values))):
+                if total - before > MAX_BYTES and i > cuts[-1]:
+                    cuts.append(i)
+                    before = total - len(self.values[i])
+        cuts.append(len(self.values))
+        blocks = [block_of(self.values[a:b], offsets[a:b]) for a, b in pairwise(cuts)]
+        blocks[-1].skipped = self.skipped
         self.values, self.offsets, self.size, self.skipped = [], [], 0, 0
-        return block
+        return blocks
 
 
 def read_range(
@@ -112,13 +125,13 @@ class _Range:
             else:
                 self._check_patience(heard)
             if pending.values and pending.is_full():
-                yield pending.take()
+                yield from pending.take()
         if self._is_exact:
             self._bulk.stay_at(self._where, self._end)
         if pending.values or self._lost or pending.skipped:
-            last = pending.take()
-            last.rejects += self._lost
-            yield last
+            blocks = pending.take()
+            blocks[-1].rejects += self._lost
+            yield from blocks
 
     def _check_patience(self, heard: float) -> None:
         if self._bulk.refusal is not None:
@@ -217,8 +230,11 @@ def _is_of(message: Message, where: PartitionId) -> bool:
 
 
 def sample_record_bytes(bulk: BulkConsumer, where: PartitionId, start: int, end: int) -> float | None:
-    """Mean bytes of the values of the next few hundred records; None when none came within half a second."""
+    """Mean bytes of the values of the next few hundred records; None when none came in time."""
     bulk.go_to(where, start)
-    messages = bulk.consumer.consume(min(_BITE, end - start), timeout=0.5)
-    sizes = [len(m.value() or b"") for m in messages if m.error() is None]
+    sizes: list[int] = []
+    deadline = time.monotonic() + _SAMPLE_SECONDS
+    while not sizes and time.monotonic() < deadline:
+        messages = bulk.consumer.consume(min(_BITE, end - start), timeout=_WAIT_SECONDS)
+        sizes = [len(m.value() or b"") for m in messages if m.error() is None]
     return max(1.0, sum(sizes) / len(sizes)) if sizes else None

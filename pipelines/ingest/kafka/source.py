@@ -16,7 +16,7 @@ from pipelines.errors import ScarecrowError
 from pipelines.ingest.kafka.address import Address, PartitionId, parse_address, parse_app_id
 from pipelines.ingest.kafka.admin import Topic, check_incarnation, shared_admin
 from pipelines.ingest.kafka.consumers import lent_consumer
-from pipelines.ingest.kafka.errors import TopicChanged, translated_bulk
+from pipelines.ingest.kafka.errors import translated_bulk
 from pipelines.ingest.kafka.lag import unread_times
 from pipelines.ingest.kafka.membership import GroupMembership
 from pipelines.ingest.kafka.plan import Bounds, next_ranges
@@ -75,7 +75,7 @@ class KafkaSource:
         """The next slices, one for each partition with something new, about max_bytes together.
 
         Asks the broker for partitions each time, so new ones are found. Raises KafkaUnavailable (try again),
-        KafkaRefused, and TopicChanged when the topic does not exist.
+        its kind TopicMissing, and KafkaRefused.
         """
         topic = self._describe()
         numbers: tuple[int, ...] = topic.partitions
@@ -106,6 +106,10 @@ class KafkaSource:
                 raise
             # Ids never come back: if it is still the same now, it was the same all the time.
             check_incarnation(admin, where.topic, where.topic_id)
+
+    def reached(self, part: Slice) -> tuple[int, bool]:
+        """The end of the slice, gaps included; something can always follow."""
+        return part.end, False
 
     def acknowledge(self, positions: Mapping[str, int]) -> None:
         """Commits the group's offsets, for lag dashboards. A failure is logged and changes nothing."""
@@ -179,7 +183,7 @@ class KafkaSource:
             name = PartitionId(topic.name, topic.topic_id, number).name
             for start, end in b.lost:
                 log.warning(
-                    "%s: offsets %d to %d were deleted before they were read (%d)",
+                    "%s: offsets %d to %d are no longer in the log (%d)",
                     name,
                     start,
                     end - 1,
@@ -212,6 +216,3 @@ class KafkaSource:
     def _slice(self, topic: Topic, number: int, start: int, end: int) -> Slice:
         where = PartitionId(topic.name, topic.topic_id, number)
         return Slice(str(self.address), where.app_id, start, end, f"{where.name}@")
-
-
-__all__ = ["KafkaSource", "TopicChanged"]

@@ -1,0 +1,58 @@
+"""One real Apache Kafka for the whole session; without Java or Maven its tests skip, and one loud line says
+so.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.kafka.cluster import make_cluster
+from infra.kafka.jars import broker_jars
+from pipelines.ingest.kafka.admin import close_shared_admins
+from pipelines.ingest.kafka.consumers import close_idle_consumers
+from tests.kafka.broker import Broker
+
+_skipped: list[str] = []
+
+
+def _missing() -> str | None:
+    if shutil.which("java") is None:
+        return "`java` is not on PATH"
+    if shutil.which("mvn") is None:
+        try:
+            broker_jars()
+        except Exception as error:
+            return str(error)
+    if shutil.which("openssl") is None:
+        return "`openssl` is not on PATH"
+    return None
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A single node with plain, TLS and SASL listeners; users alice and mallory."""
+    missing = _missing()
+    if missing is not None:
+        _skipped.append(missing)
+        pytest.skip(f"no real Kafka: {missing}")
+    folder: Path = tmp_path_factory.mktemp("kafka")
+    cluster = make_cluster(folder, secured=True, users={"alice": "wonderland-7"})
+    try:
+        cluster.start()
+        running = Broker(cluster)
+        yield running
+        running.admin.close()
+        close_shared_admins()
+        close_idle_consumers()
+    finally:
+        cluster.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The loud line."""
+    if _skipped:
+        terminalreporter.write_line(
+            f"NO KAFKA TESTS WERE RUN AGAINST A BROKER: {_skipped[0]}", red=True, bold=True
+        )
