@@ -7,15 +7,9 @@ decoder as they are.
 from collections.abc import Callable, Mapping, Sequence
 
 from pipelines.errors import UsageError
+from pipelines.ingest.formats import bedrock, envoy, kong, langfuse, litellm, mapping, otel
 from pipelines.ingest.formats.base import Converted, Format, Options
-from pipelines.ingest.formats.bedrock import bedrock
-from pipelines.ingest.formats.envoy import envoy
-from pipelines.ingest.formats.kong import kong
-from pipelines.ingest.formats.langfuse import langfuse
 from pipelines.ingest.formats.lines import BATCH_LINE_BYTES, LineError, load_line
-from pipelines.ingest.formats.litellm import litellm
-from pipelines.ingest.formats.mapping import mapping
-from pipelines.ingest.formats.otel import otel
 from pipelines.ingest.formats.otlp import MAX_DEPTH
 
 __all__ = ["FORMATS", "Converted", "Format", "get_format", "guess_format"]
@@ -33,13 +27,13 @@ FORMATS: Mapping[str, str] = {
 """Names and what each is."""
 
 _ADAPTERS: Mapping[str, Callable[[Options], Format]] = {
-    "litellm": litellm,
-    "otel": otel,
-    "envoy": envoy,
-    "kong": kong,
-    "bedrock": bedrock,
-    "langfuse": langfuse,
-    "mapping": mapping,
+    "litellm": litellm.adapter,
+    "otel": otel.adapter,
+    "envoy": envoy.adapter,
+    "kong": kong.adapter,
+    "bedrock": bedrock.adapter,
+    "langfuse": langfuse.adapter,
+    "mapping": mapping.adapter,
 }
 
 _SIGNS: Mapping[str, Callable[[dict[str, object]], bool]] = {

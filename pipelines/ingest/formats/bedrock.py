@@ -65,7 +65,7 @@ _ANSWERS = (
 )
 
 
-def bedrock(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter; see the module for its options."""
     known_options("bedrock", options, {"account"})
     account = paths_option("bedrock", options, "account") or DEFAULT_ACCOUNT

@@ -77,7 +77,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-def envoy(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter; see the module for its options."""
     known_options("envoy", options, {"account", "prompt"})
     account = names_option("envoy", options, "account") or DEFAULT_ACCOUNT

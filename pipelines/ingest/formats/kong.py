@@ -47,7 +47,7 @@ DEFAULT_ACCOUNT: tuple[Path, ...] = (
 _PLUGINS = ("proxy", "ai-proxy", "ai-proxy-advanced")
 
 
-def kong(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter; see the module for its options."""
     known_options("kong", options, {"account"})
     account = paths_option("kong", options, "account") or DEFAULT_ACCOUNT

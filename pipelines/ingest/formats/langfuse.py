@@ -38,7 +38,7 @@ DEFAULT_ACCOUNT: tuple[Path, ...] = (
 _CALLS = frozenset({"GENERATION", "EMBEDDING"})
 
 
-def langfuse(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter; see the module for its options."""
     known_options("langfuse", options, {"account"})
     account = paths_option("langfuse", options, "account") or DEFAULT_ACCOUNT

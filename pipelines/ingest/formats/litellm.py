@@ -57,7 +57,7 @@ _IDENTITY = (*_ACCOUNT[:1], *_ACCOUNT[2:], ("end_user",))
 _REFUSED = ("401", "403")
 
 
-def litellm(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter; see the module for its options."""
     known_options("litellm", options, {"account"})
     return LineFormat(

@@ -98,7 +98,7 @@ class Source:
         return text(value) if kind == "text" else value
 
 
-def mapping(options: Options) -> LineFormat:
+def adapter(options: Options) -> LineFormat:
     """The adapter for the mapping file named by the option `file`; UsageError when not usable."""
     known_options("mapping", options, {"file"})
     file = options.get("file")
@@ -160,7 +160,7 @@ def _source(file: FilePath, name: object, given: object) -> Source:
             "or an object with one of path, first_of and value, and unit or as."
         )
     unit, reader = given.get("unit"), given.get("as")
-    if unit is not None and (unit not in UNITS_PER_SECOND or _KINDS[name] not in ("time", "number")):
+    if unit is not None and (unit not in list(UNITS_PER_SECOND) or _KINDS[name] not in ("time", "number")):
         raise UsageError(
             f"Mapping file {file} gives {name} the unit {unit!r}; times and latency_ms have s, ms, us or ns."
         )

@@ -152,7 +152,7 @@ class OtelFormat:
         }
 
 
-def otel(options: Options) -> OtelFormat:
+def adapter(options: Options) -> OtelFormat:
     """The adapter; see the module for its options."""
     known_options("otel", options, {"account", "org"})
     return OtelFormat(

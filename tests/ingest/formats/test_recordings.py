@@ -1,7 +1,7 @@
 """Recordings of real clients: every call becomes a record with the right account, prompt, model and tokens.
 
-The truth was written by the program that made the calls. Set SCARECROW_RECORDINGS to a folder with large recordings
-(fixtures/README.md says how to make them) to run the same tests on those.
+The truth was written by the program that made the calls. Set SCARECROW_RECORDINGS to a folder with large
+recordings (fixtures/README.md says how to make them) to run the same tests on those.
 """
 
 import os
@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
+from pipelines.ingest.decode import decode, reason
 from pipelines.ingest.formats import get_format, guess_format
 from pipelines.ingest.formats.base import Converted
+from pipelines.ingest.source import Block
 
 _SMALL = Path(__file__).with_name("fixtures")
 _LARGE = os.environ.get("SCARECROW_RECORDINGS")
@@ -97,13 +100,31 @@ def test_every_otel_call_is_a_record(folder: Path) -> None:
 
 
 def _captured(row: Record) -> tuple[object, object]:
-    """What the instrumentation wrote down: openai-v2 leaves out embedding inputs, and from 2.4b0 on list content."""
+    """What was written down: openai-v2 leaves out embedding inputs, and from 2.4b0 on list content."""
     new, old = ("span", "details", "both"), ("events",)
     if (row["kind"] == "embedding" and row["mode"] in new + old) or (
         row["kind"] == "parts" and row["mode"] in new
     ):
         return None, None
     return row["prompt"], row["turn_index"]
+
+
+def test_the_strict_decoder_takes_what_adapters_give(folder: Path) -> None:
+    """Every record with a prompt is valid; the others lack nothing but the prompt."""
+    for name in ("litellm", "otel"):
+        converted = get_format(name, {}).convert(_lines(folder / f"{name}.ndjson"))
+        sizes = np.array([len(record) for record in converted.records], dtype=np.int64)
+        ends = np.cumsum(sizes)
+        block = Block(
+            b"".join(converted.records), ends - sizes, ends, np.array(converted.origins, dtype=np.int64)
+        )
+        decoded = decode(block, now_ms=1_900_000_000_000)
+        reasons = [reason(int(error)) if error else "" for error in decoded.errors]
+        asked = [
+            "" if "prompt" in orjson.loads(record) else "prompt: missing" for record in converted.records
+        ]
+        assert reasons == asked
+        assert reasons.count("") > len(reasons) * 0.85
 
 
 def test_the_small_recordings_show_every_kind() -> None:

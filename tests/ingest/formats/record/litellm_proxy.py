@@ -206,10 +206,8 @@ def main() -> None:
         try:
             _wait_until_alive()
             prompts = all_prompts()
-            jobs = [
-                (i, prompts[i % len(prompts)], random.Random(options.seed * 1_000_003 + i))
-                for i in range(options.calls)
-            ]
+            seeds = [options.seed * 1_000_003 + i for i in range(options.calls)]
+            jobs = [(i, prompts[i % len(prompts)], random.Random(seed)) for i, seed in enumerate(seeds)]
             with ThreadPoolExecutor(8) as pool:
                 truth = list(pool.map(lambda job: one_call(*job), jobs))
             _wait_until_logged(options.out, options.calls)

@@ -1,6 +1,7 @@
 """Cut the fixtures out of recordings: a few calls of every kind, without machine paths and without ballast.
 
-What belongs here: choosing lines and removing what the README of the fixtures names as removed. Nothing is rewritten.
+What belongs here: choosing lines and removing what the README of the fixtures names as removed. Nothing is
+rewritten.
 
     python small.py litellm litellm.ndjson litellm.truth.ndjson FIXTURES_DIR
     python small.py otel otel.ndjson otel.truth.ndjson FIXTURES_DIR     (a recording of few calls per mode)
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def small_litellm(lines: list[str], truth: list[dict]) -> tuple[list[str], list[dict]]:
-    """One call of every kind; price tables (most of the bytes), hidden parameters, costs and tracebacks go."""
+    """One call of every kind; price tables (most of the bytes), costs and tracebacks go."""
     by_id: dict[str, list[dict]] = {}
     for line in lines:
         payload = json.loads(line)
