@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -32,6 +32,9 @@ from pydantic_settings import (
 )
 
 from pipelines.errors import ScarecrowError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.ingest.kafka.settings import KafkaSettings
 
 SETTINGS_FILE = "scarecrow.toml"
 PREFIX = "SCARECROW_"
@@ -115,6 +118,13 @@ class Settings(BaseSettings):
         """Only what is handed in: `load_settings` reads the sources, to know where a value came from."""
         return (init_settings,)
 
+    @property
+    def kafka(self) -> "KafkaSettings":
+        """How to reach brokers. Read from the environment by the one reader that Kafka's workers use too."""
+        from pipelines.ingest.kafka.settings import load_kafka_settings
+
+        return load_kafka_settings()
+
     def origin(self, name: str) -> str:
         """Where the value of a dotted name came from: flag, environment NAME, file PATH, or default."""
         return self._origins.get(name, "default")
@@ -166,16 +176,22 @@ def variable(name: str) -> str:
 
 def setting_rows(settings: Settings) -> list[SettingRow]:
     """Every setting in order of declaration; of secrets only whether they are set."""
-    rows = []
-    for name, field, value in _fields(settings):
-        is_secret = _is_secret(field)
-        shown = ("(set)" if value is not None else None) if is_secret else value
-        rows.append(SettingRow(name, shown, settings.origin(name), field.description or "", is_secret))
+    rows = [_row(name, field, value, settings.origin(name)) for name, field, value in _fields(settings)]
+    kafka = settings.kafka
+    for name, field, value in _fields(kafka, "kafka."):
+        given = name.removeprefix("kafka.") in kafka.model_fields_set
+        rows.append(_row(name, field, value, f"environment {variable(name)}" if given else "default"))
     return rows
 
 
+def _row(name: str, field: FieldInfo, value: object, origin: str) -> SettingRow:
+    is_secret = _is_secret(field)
+    shown = ("(set)" if value is not None else None) if is_secret else value
+    return SettingRow(name, shown, origin, field.description or "", is_secret)
+
+
 def settings_hash(settings: Settings) -> str:
-    """16 hexadecimal digits over all settings but secrets: equal settings, equal hash."""
+    """16 hexadecimal digits over all settings but secrets and how brokers are reached."""
     values = {name: value for name, field, value in _fields(settings) if not _is_secret(field)}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -300,6 +316,8 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     known = {name: field for name, field, _ in _fields(Settings())}
     name = ".".join(str(part) for part in first["loc"])
     origin = origins.get(name) or next((o for n, o in origins.items() if n.startswith(name + ".")), "flag")
+    if name == "kafka" or name.startswith("kafka."):
+        return f"{name} ({origin}) belongs into the environment ({PREFIX}KAFKA__NAME): workers read it there."
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else "`scarecrow settings` lists them."

@@ -269,10 +269,12 @@ def _as_shown(mart: Mart, subject: str, kind: Kind | None) -> str:
     near = mart.rows(
         """
         SELECT id FROM (
-            SELECT account_id AS id FROM suspect_accounts UNION SELECT campaign_id FROM suspect_campaigns
-        ) WHERE levenshtein(id, $1) <= greatest(1, length($1) // 4)
+            SELECT account_id AS id, 'account' AS kind FROM suspect_accounts
+            UNION ALL SELECT campaign_id, 'campaign' FROM suspect_campaigns
+        ) WHERE kind = coalesce($2, kind) AND levenshtein(id, $1) <= greatest(1, length($1) // 4)
         ORDER BY levenshtein(id, $1), id LIMIT 1""",
         subject,
+        kind,
     )
     lists = "`scarecrow suspects` and `scarecrow campaigns` list ids."
     hint = f"did you mean {terminal(near[0][0])}?" if near else lists

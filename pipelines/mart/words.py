@@ -70,20 +70,18 @@ FAMILY_NAMES: dict[str, str] = {
     "group": "What its prompts have in common with a group's",
 }
 
-_GATEWAY = (
-    "Ask whether a gateway or reseller stands in front of many people, and have it pass their user ids."
-)
+_GATEWAY = "Ask whether a gateway or reseller serves many people; have it pass user ids."
 
 _SETTLES: dict[str, str] = {
-    "tempo": "Ask whether a scheduled job is declared for this account: it would explain calls without a pause.",
+    "tempo": "Ask whether a scheduled job is declared: it would explain calls without a pause.",
     "coverage": _GATEWAY,
     "diversity": _GATEWAY,
     "systematicity": (
-        "Ask for the use case: a list worked through once, never followed up, fits a data set being made as "
-        "well as a batch job on natural inputs."
+        "Ask for the use case: a list worked through once, never followed up, fits a data set in the making "
+        "as well as a batch job on natural inputs."
     ),
     "elicitation": (
-        "Compare with the declared use: makers of synthetic data who say so, and evaluation teams, ask the same."
+        "Compare with the declared use: evaluation teams and declared makers of synthetic data ask the same."
     ),
     "linkage": "Compare sign-up, billing and key records of the linked accounts: one customer explains them.",
     "group": (

@@ -1,0 +1,12 @@
+-- Question: What could this ranking not see?
+-- Answer: fields that a source never carried, the evidence that they take away, and the share of its records rejected.
+SELECT
+    s.source,
+    s.records,
+    round(100 * s.rejects / greatest(s.records + s.rejects, 1), 2) AS percent_rejected,
+    s.newest_event_time,
+    s.lag_seconds,
+    s.missing_fields,
+    s.unavailable_reasons
+FROM sources AS s
+ORDER BY len(s.unavailable_reasons) DESC, s.source;

@@ -1,0 +1,28 @@
+"""Text that somebody may choose as an id to attack whoever reads it."""
+
+HOSTILE: tuple[str, ...] = (
+    "<script>document.title='owned'</script>",
+    "</script><img src=x onerror=\"document.title='owned'\">",
+    "'\"><svg/onload=document.title='owned'>",
+    "{{ 7*7 }}{% include '/etc/passwd' %}",
+    "'; DROP TABLE suspect_accounts; --",
+    "[bold red]markup[/bold red] [link=file:///etc/passwd]x[/link]",
+    "\x1b[2J\x1b[31mred\x1b]0;title\x07",
+    "bell\x07back\x08\x08\r\nforged line\x00\x7f\x9b31m",
+    "abc\u202efdp.exe\u2066x\u2069\u200f\u061c",
+    "zero\u200bwidth\ufeff\u2060\U000e0041",
+    "line\u2028separator\u2029paragraph",
+    '=HYPERLINK("http://192.0.2.1","click")',
+    "+1+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1:A9)",
+    "\t=1+1",
+    "#account-1",
+    "javascript:alert(1)",
+    "$(touch owned) `id` ../../etc/passwd",
+    "${alert(1)} <!-- <script>",
+    "a" * 600,
+    "用户-42 éü עברית",
+    "constructor",
+    "__proto__",
+)
