@@ -112,10 +112,10 @@ def _wrong_usage(error: typer.TyperException) -> int:
     message = error.format_message()
     if message:
         print(f"scarecrow: {terminal(message)}", file=sys.stderr)
-        # Click's errors, private to Typer, carry the context; Typer's own do not.
+        # Most of Click's errors, private to Typer, carry the context; errors of its parser do not.
         context = getattr(error, "ctx", None)
-        if context is not None:
-            print(f"Try '{terminal(context.command_path)} --help'.", file=sys.stderr)
+        command = "scarecrow" if context is None else terminal(context.command_path)
+        print(f"Try '{command} --help'.", file=sys.stderr)
     return error.exit_code
 
 

@@ -119,12 +119,10 @@ def _print_text(explained: "Explanation", top: int) -> None:
 
 
 def _print_indented(console: "Console", first: str, text: str, style: str | None) -> None:
-    from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=0)
-    grid.add_column(no_wrap=True, width=len(first))
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(first, style=style or ""), Text(text, style=style or ""))
-    console.print(Padding(grid, (0, 0, 0, 2), expand=False))
+    indent = 2 + len(first)
+    lines = Text(text).wrap(console, max(20, console.width - indent))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(Text(("  " + first if number == 0 else " " * indent) + line.plain), style=style)

@@ -78,5 +78,6 @@ def _check_version(mart: Mart) -> None:
             if kind != wanted:
                 what = f"{relation.name}.{column.name} " + ("is missing" if kind is None else f"is {kind}")
                 raise ScarecrowError(
-                    f"The mart {mart.path} was made by another version of Scarecrow ({what}); make it anew with `scarecrow rank --mart {mart.path}`."
+                    f"The mart {mart.path} was made by another version of Scarecrow ({what}); "
+                    f"make it anew with `scarecrow rank --mart {mart.path}`."
                 )
