@@ -15,6 +15,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.detect.arrays import run_starts
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Tail = Literal["high", "low", "both"]
@@ -111,15 +113,11 @@ def rank(values: Floats, stratum: Ints, tail: Tail, peers: NDArray[np.bool_] | N
     order = seen[np.lexsort((values[seen], stratum[seen]))]
     value, group = values[order], stratum[order]
     is_peer = np.ones(len(order), dtype=bool) if peers is None else peers[order]
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    new_value = np.diff(value, prepend=np.nan) != 0
-    new_value[starts] = True
-    block = np.cumsum(new_value) - 1
-    first = np.flatnonzero(new_value)
-    last = np.append(first[1:], len(order))
+    starts, first = run_starts(group), run_starts(group, value)
+    ends, last = np.append(starts[1:], len(order)), np.append(first[1:], len(order))
+    section = np.repeat(np.arange(len(starts)), ends - starts)
+    block = np.repeat(np.arange(len(first)), last - first)
     running = np.concatenate(([0], np.cumsum(is_peer)))
-    section = np.cumsum(np.isin(np.arange(len(order)), starts)) - 1
-    ends = np.append(starts[1:], len(order))
     size = (running[ends] - running[starts])[section]
     below = (running[first[block]] - running[starts[section]]).astype(np.float64)
     above = (running[ends[section]] - running[last[block]]).astype(np.float64)

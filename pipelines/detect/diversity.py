@@ -9,7 +9,9 @@ Evol. 4:1091, Shannon entropy), Chao 1984 with the (n-1)/n factor (Chao1). The f
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -30,13 +32,13 @@ class Abundances:
     offsets: Ints
     counts: Ints
 
-    @property
+    @cached_property
     def individuals(self) -> Ints:
         """int64[n]."""
         running = np.concatenate(([0], np.cumsum(self.counts)))
         return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]], dtype=np.int64)
 
-    @property
+    @cached_property
     def species(self) -> Ints:
         """Observed species, int64[n]."""
         return np.diff(self.offsets)
@@ -247,8 +249,8 @@ def coverage_at(a: Abundances, sizes: Ints | int) -> Floats:
     return np.where((m >= n) & (n > 0), 1 - missed, out)
 
 
-def at_coverage(a: Abundances, target: float, order: int) -> Floats:
-    """Expected Hill number at equal sample coverage (Chao & Jost 2012): float64[n].
+def at_coverage(a: Abundances, target: float, orders: Sequence[int]) -> list[Floats]:
+    """Expected Hill numbers of some orders at equal sample coverage (Chao & Jost 2012): float64[n] each.
 
     Linear between the two whole sizes around the target; NaN where even 2n individuals are not expected to
     reach it.
@@ -266,8 +268,11 @@ def at_coverage(a: Abundances, target: float, order: int) -> Floats:
     low, high = coverage_at(a, below), coverage_at(a, below + 1)
     low = np.where(below == 0, 0.0, low)
     share = np.divide(target - low, high - low, out=np.zeros(len(n)), where=high - low > 0).clip(0, 1)
-    smaller = np.where(below == 0, 0.0, at_size(a, below, order))
-    larger = at_size(a, below + 1, order)
-    mixed = np.where(share > 0, (1 - share) * smaller + share * larger, smaller)
-    # One individual is one species however little it covers.
-    return np.where(n > 0, np.maximum(mixed, 1.0), np.nan)
+    out = []
+    for order in orders:
+        smaller = np.where(below == 0, 0.0, at_size(a, below, order))
+        larger = at_size(a, below + 1, order)
+        mixed = np.where(share > 0, (1 - share) * smaller + share * larger, smaller)
+        # One individual is one species however little it covers.
+        out.append(np.where(n > 0, np.maximum(mixed, 1.0), np.nan))
+    return out

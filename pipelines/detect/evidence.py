@@ -87,9 +87,9 @@ def account_evidence(
 ) -> tuple[pl.DataFrame, list[Evidence]]:
     """Profiles (`schemas.mart.ACCOUNT_PROFILES`) and the evidence of every account-level family.
 
-    profiles: folded to one row per account; this is the order of both results. hours: the same rows by hour or
-    day. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon. peers:
-    accounts that others are compared with, bool[accounts]; all when None.
+    profiles: folded to one row per account; this is the order of both results. hours: the same rows by hour
+    or day. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon.
+    peers: accounts that others are compared with, bool[accounts]; all when None.
     """
     p = profile(profiles, prompt_map, as_of_ms)
     owner = owners(hours, profiles)

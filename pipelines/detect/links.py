@@ -14,6 +14,7 @@ import pyarrow as pa
 from numba import njit
 from numpy.typing import NDArray
 
+from pipelines.detect.arrays import owners_of, run_lengths, run_starts
 from pipelines.ingest.fold import Rows
 from schemas.account_hour import UNKNOWN_TIME
 
@@ -92,22 +93,17 @@ def shared(rows: Rows, kind: str, orgs: Ints) -> Shared:
     entries = rows.sketches[_SKETCH[kind]]
     n = len(rows)
     known = np.diff(entries.offsets) > 0
-    account = np.repeat(np.arange(n, dtype=np.int64), np.diff(entries.offsets))
+    account = owners_of(entries.offsets)
     order = np.lexsort((account, entries.keys))
     keys, account = entries.keys[order], account[order]
-    start = np.flatnonzero(np.diff(keys, prepend=-1) != 0)
-    users = np.diff(np.append(start, len(keys)))
+    start = run_starts(keys)
+    users = run_lengths(start, len(keys))
     value = np.repeat(np.arange(len(start)), users)
     both = np.lexsort((orgs[account], value))
-    pair_start = np.flatnonzero(
-        (np.diff(value[both], prepend=-1) != 0) | (np.diff(orgs[account][both], prepend=0) != 0)
-    )
-    if len(both):
-        pair_start = np.union1d([0], pair_start)
+    runs = run_starts(value[both], orgs[account][both])
+    size = run_lengths(runs, len(both))
     same = np.empty(len(both), dtype=np.int64)
-    same[both] = np.repeat(
-        np.diff(np.append(pair_start, len(both))), np.diff(np.append(pair_start, len(both)))
-    )
+    same[both] = np.repeat(size, size)
     kept = users[value] >= 2
     account, value, same, df = account[kept], value[kept], same[kept], users[value][kept]
     total = max(int(known.sum()), 1)
@@ -149,15 +145,13 @@ def expand(kinds: dict[str, Shared]) -> Pairs:
     low, high = np.minimum(a, b), np.maximum(a, b)
     order = np.lexsort((-weight, kind, high, low))
     low, high, kind, users, weight = low[order], high[order], kind[order], users[order], weight[order]
-    new = (
-        (np.diff(low, prepend=-1) != 0) | (np.diff(high, prepend=-1) != 0) | (np.diff(kind, prepend=-1) != 0)
-    )
+    new = run_starts(low, high, kind)
     return Pairs(low[new], high[new], kind[new], users[new], weight[new])
 
 
 def _expand(s: Shared, kind: int) -> tuple[Ints, Ints, Ints, Ints, Floats]:
-    start = np.flatnonzero(np.diff(s.value, prepend=-1) != 0)
-    size = np.diff(np.append(start, len(s.value)))
+    start = run_starts(s.value)
+    size = run_lengths(start, len(s.value))
     begin, count = np.repeat(start, size), np.repeat(size, size)
     place = np.arange(len(s.value)) - begin
     a, b = [], []
@@ -217,8 +211,8 @@ def birth_after(rows: Rows, pairs: Pairs, as_of_ms: int) -> Floats:
     begin = int(rows.first.min(initial=UNKNOWN_TIME))
     young = (created != UNKNOWN_TIME) & (created >= begin)
     born = np.where(young, created, 0)
-    kept = np.unique(pairs.a * np.int64(n) + pairs.b)
-    first, second = kept // n, kept % n
+    kept = run_starts(pairs.a, pairs.b)
+    first, second = pairs.a[kept], pairs.b[kept]
     out = np.zeros(n)
     for child, parent in ((first, second), (second, first)):
         wait = born[child] - rows.last[parent]
@@ -270,8 +264,8 @@ def togetherness(rows: Rows, pairs: Pairs) -> Floats:
     """
     n = len(rows)
     minutes = rows.sketches["minutes"]
-    kept = np.unique(pairs.a * np.int64(n) + pairs.b)
-    a, b = kept // n, kept % n
+    kept = run_starts(pairs.a, pairs.b)
+    a, b = pairs.a[kept], pairs.b[kept]
     score = np.empty(len(kept))
     _together(minutes.offsets, minutes.keys.astype(np.int64), a, b, score)
     high, low = np.full(n, -np.inf), np.full(n, np.inf)

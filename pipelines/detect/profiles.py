@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipelines.detect import diversity
 from pipelines.detect.accounts import Accounts, view
 from pipelines.detect.activity import Activity, activity
+from pipelines.detect.arrays import owners_of, per_row, ratio, run_starts
 from pipelines.detect.diversity import Abundances
 from pipelines.detect.same_source import usable_centroids, vectors
 from pipelines.ingest.fold import Entries, Rows
@@ -63,21 +64,6 @@ class Profiled:
         return ratio(self.rows.sum(part), self.rows.sum(whole))
 
 
-def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Floats:
-    """part / whole, NaN where whole is not positive."""
-    top, bottom = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    out: Floats = np.full(bottom.shape, np.nan)
-    np.divide(top, bottom, out=out, where=bottom > 0)
-    return out
-
-
-def per_row(offsets: NDArray[np.int64], values: NDArray[np.generic]) -> Floats:
-    """Sums of values over the entries of each row, float64[rows]."""
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    sums = np.bincount(owner, weights=np.asarray(values, dtype=np.float64), minlength=len(offsets) - 1)
-    return sums.astype(np.float64, copy=False)
-
-
 def largest(entries: Entries) -> Floats:
     """Largest count of each row, float64[rows]; 0 for none."""
     out = np.zeros(len(entries.offsets) - 1)
@@ -104,23 +90,19 @@ def _divergence(cells: Abundances, cell_index: NDArray[np.int64], ordinary: Floa
 
 def _topics(cells: Abundances, cell_index: NDArray[np.int64], per_topic: int) -> Floats:
     """Entropy over topics, nats: float64[n], NaN without prompts."""
-    n = len(cells.offsets) - 1
-    owner = np.repeat(np.arange(n), cells.species)
-    pair = owner * (1 << 20) + cell_index // per_topic
-    starts = np.flatnonzero(np.diff(pair, prepend=-1))
-    if len(starts) == 0:
-        return np.full(n, np.nan)
-    shares = np.add.reduceat(cells.counts, starts) / cells.individuals[owner[starts]]
-    entropy = np.bincount(owner[starts], weights=-shares * np.log(shares), minlength=n)
+    owner, topic = owners_of(cells.offsets), cell_index // per_topic
+    starts = run_starts(owner, topic)
+    entropy = np.zeros(len(cells.offsets) - 1)
+    if len(starts):
+        shares = np.add.reduceat(cells.counts, starts) / cells.individuals[owner[starts]]
+        entropy += np.bincount(owner[starts], weights=-shares * np.log(shares), minlength=len(entropy))
     return np.where(cells.individuals > 0, entropy, np.nan)
 
 
 def _distinct_topics(cells: Entries, per_topic: int) -> Floats:
-    n = len(cells.offsets) - 1
-    owner = np.repeat(np.arange(n), np.diff(cells.offsets))
-    pair = owner * (1 << 20) + cells.keys // per_topic
-    first = np.diff(pair, prepend=-1) != 0
-    return per_row(cells.offsets, first)
+    owner = owners_of(cells.offsets)
+    starts = run_starts(owner, cells.keys // per_topic)
+    return np.bincount(owner[starts], minlength=len(cells.offsets) - 1).astype(np.float64)
 
 
 def profile(rows: Rows, prompt_map: Map | None, as_of_ms: int) -> Profiled:

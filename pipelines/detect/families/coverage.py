@@ -7,8 +7,9 @@ Published comparisons show attackers below ordinary users in most cases, so both
 import numpy as np
 
 from pipelines.detect import diversity
+from pipelines.detect.arrays import per_row, ratio
 from pipelines.detect.families.statistic import Statistic, enough
-from pipelines.detect.profiles import Profiled, per_row, ratio
+from pipelines.detect.profiles import Profiled
 
 
 def statistics(p: Profiled) -> list[Statistic]:

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from pipelines.detect import diversity
+from pipelines.detect.arrays import ratio
 from pipelines.detect.families.statistic import Statistic, enough
-from pipelines.detect.profiles import Profiled, ratio
+from pipelines.detect.profiles import Profiled
 
 COVERAGE: Final = 0.5
 """Sample coverage at which accounts are compared: about the median account's own."""
@@ -21,7 +22,7 @@ def statistics(p: Profiled) -> list[Statistic]:
     """
     cells = p.cells
     n = cells.individuals
-    at = [diversity.at_coverage(cells, COVERAGE, order) for order in range(3)]
+    at = diversity.at_coverage(cells, COVERAGE, range(3))
     openings = p.rows.sketches["openings"]
     kinds = np.diff(openings.offsets)
     gap = np.log(ratio(cells.species, np.where(cells.species > 0, kinds, 0)))

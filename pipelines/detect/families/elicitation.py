@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.detect.arrays import owners_of, per_row, ratio, run_lengths, run_starts
 from pipelines.detect.families.statistic import Statistic, enough
-from pipelines.detect.profiles import Profiled, per_row, ratio
+from pipelines.detect.profiles import Profiled
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,17 @@ _COMMON: Final = 5
 _MIN_SHINGLES: Final = 8
 
 
+def _maybe_in(keys: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of keys that may be among others: all that are, few that are not (a one-hash Bloom filter).
+
+    Keys are uniform in their low bits, and this spares sorting the many that occur nowhere else.
+    """
+    mask = (1 << max(10, min(27, int(8 * len(among)).bit_length()))) - 1
+    present = np.zeros(mask + 1, dtype=np.bool_)
+    present[among & mask] = True
+    return np.flatnonzero(present[keys & mask])
+
+
 def output_as_input(p: Profiled) -> Floats:
     """Share of an account's sampled prompt shingles that other accounts were answered with: float64[n].
 
@@ -40,18 +52,26 @@ def output_as_input(p: Profiled) -> Floats:
     n = len(p)
     if len(answered.keys) == 0:
         return np.full(n, np.nan)
-    asker = np.repeat(np.arange(n), np.diff(asked.offsets))
-    answeree = np.repeat(np.arange(n), np.diff(answered.offsets))
-    texts, who_many = np.unique(answered.keys, return_counts=True)
-    place = np.minimum(np.searchsorted(texts, asked.keys), len(texts) - 1)
-    known = texts[place] == asked.keys
-    order = np.lexsort((answeree, answered.keys))
-    text_of = np.searchsorted(texts, answered.keys[order])
-    own_pair = text_of * np.int64(n) + answeree[order]
-    wanted = place * np.int64(n) + asker
-    at = np.minimum(np.searchsorted(own_pair, wanted), len(own_pair) - 1)
-    own = known & (own_pair[at] == wanted)
-    taken = known & ~own & (who_many[place] <= _COMMON)
+    again, given = _maybe_in(asked.keys, answered.keys), _maybe_in(answered.keys, asked.keys)
+    asker = owners_of(asked.offsets)[again]
+    answeree = owners_of(answered.offsets)[given]
+    order = np.lexsort((answeree, answered.keys[given]))
+    texts, answeree = answered.keys[given][order], answeree[order]
+    starts = run_starts(texts)
+    users, texts = run_lengths(starts, len(texts)), texts[starts]
+    by_text = np.argsort(
+        asked.keys[again], kind="stable"
+    )  # neighbours in memory are asked for one after another
+    again, asker = again[by_text], asker[by_text]
+    place = np.searchsorted(texts, asked.keys[again])
+    found = np.append(texts, -1)[place] == asked.keys[again]
+    again, asker, place = again[found], asker[found], place[found]
+    own = np.zeros(len(again), dtype=np.bool_)
+    for k in range(_COMMON):  # the few accounts that were answered with the text, one after another
+        more = users[place] > k
+        own[more] |= answeree[starts[place[more]] + k] == asker[more]
+    taken = np.zeros(len(asked.keys))
+    taken[again] = ~own & (users[place] <= _COMMON)
     return enough(
         ratio(per_row(asked.offsets, taken), np.diff(asked.offsets)), np.diff(asked.offsets), _MIN_SHINGLES
     )

@@ -7,8 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.detect.accounts import LONG_PROMPT
+from pipelines.detect.arrays import per_row, ratio
 from pipelines.detect.families.statistic import Statistic, enough
-from pipelines.detect.profiles import Profiled, per_row, ratio
+from pipelines.detect.profiles import Profiled
 from pipelines.ingest.fold import Rows
 
 Floats = NDArray[np.float64]

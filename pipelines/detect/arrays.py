@@ -1,0 +1,41 @@
+"""Array idioms that evidence shares: ratios with gaps, sums over ragged rows, runs in sorted columns."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Floats:
+    """part / whole, NaN where whole is not positive."""
+    top, bottom = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    out: Floats = np.full(bottom.shape, np.nan)
+    np.divide(top, bottom, out=out, where=bottom > 0)
+    return out
+
+
+def owners_of(offsets: Ints) -> Ints:
+    """Row of each entry of a ragged array, int64[entries]. offsets: int64[rows + 1]."""
+    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
+
+
+def per_row(offsets: Ints, values: NDArray[np.generic]) -> Floats:
+    """Sums of values over the entries of each row, float64[rows]."""
+    weights = np.asarray(values, dtype=np.float64)
+    sums = np.bincount(owners_of(offsets), weights=weights, minlength=len(offsets) - 1)
+    return sums.astype(np.float64, copy=False)
+
+
+def run_starts(*columns: NDArray[np.generic]) -> Ints:
+    """Where a new combination of values begins in columns that are sorted together, int64[runs]."""
+    new = np.zeros(len(columns[0]), dtype=np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new)
+
+
+def run_lengths(starts: Ints, size: int) -> Ints:
+    """Lengths of the runs that begin at starts in a column of that size, int64[runs]."""
+    return np.diff(np.append(starts, size))
