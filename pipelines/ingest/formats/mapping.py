@@ -169,12 +169,20 @@ def _source(file: FilePath, name: object, given: object) -> Source:
             f"Mapping file {file} reads {name} as {reader!r}; it can be read as {', '.join(_READERS)}."
         )
     if "value" in given:
+        if not isinstance(given["value"], str | int | float) or not abs(_size(given["value"])) < 2**63:
+            raise UsageError(
+                f"Mapping file {file} gives {name} the constant {given['value']!r}; give a text or a number."
+            )
         return Source(name, (), given["value"], None, None)
     asked = given["first_of"] if "first_of" in given else [given["path"]]
     if not isinstance(asked, list) or not asked:
         raise UsageError(f"Mapping file {file} has no paths in first_of of {name}; list at least one.")
     paths = tuple(_path(file, name, one) for one in asked)
     return Source(name, paths, None, unit, _READERS[reader] if reader is not None else None)
+
+
+def _size(value: str | float) -> float:
+    return 0 if isinstance(value, str) else value
 
 
 def _path(file: FilePath, name: str, given: object) -> Path:

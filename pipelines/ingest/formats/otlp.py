@@ -91,7 +91,7 @@ def spans(export: dict[str, object], line: int) -> Iterator[Span]:
         yield Span(
             line=line,
             key=key,
-            parent=parent if isinstance(parent, str) and parent.strip("0") else None,
+            parent=parent if isinstance(parent, str) and parent else None,
             attributes=Attributes(entry.get("attributes")),
             resource=resource,
             start=entry.get("startTimeUnixNano"),

@@ -135,6 +135,16 @@ def test_details_event_without_its_span_is_a_call() -> None:
     assert "status" not in found
 
 
+def test_events_without_their_span_are_ordered_by_time() -> None:
+    entries = [
+        log("1", "gen_ai.user.message", {"content": "Last?"}, 7),
+        log("1", "gen_ai.assistant.message", {"content": "That."}, 5),
+        log("1", "gen_ai.user.message", {"content": "First?"}, 3),
+    ]
+    found = only(convert(logs(*entries)))
+    assert (found["prompt"], found["turn_index"]) == ("Last?", 1)
+
+
 def test_an_answer_without_its_question_is_no_call() -> None:
     converted = convert(logs(log("1", "gen_ai.choice", {"message": {"content": "So."}})))
     assert converted.records == []

@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.errors import UsageError
 from pipelines.ingest.formats import FORMATS, get_format, guess_format
+from pipelines.ingest.formats.base import Converted
 from pipelines.ingest.formats.lines import LineError, load_line, load_text
 from pipelines.ingest.formats.messages import Conversation, conversation, inputs_text, response_text
 from pipelines.ingest.formats.paths import PathError, parse_path
@@ -81,6 +82,12 @@ def test_wrong_paths(path: str) -> None:
         parse_path(path)
 
 
+def test_a_value_that_json_cannot_carry_is_a_reject() -> None:
+    converted = Converted()
+    converted.add(3, {"max_tokens": 1 << 70})
+    assert (converted.records, converted.rejects) == ([], [(3, "a value cannot be written as JSON")])
+
+
 def test_dig() -> None:
     tree = {"a": [{"b": 1}, {"b": 2}], "n": None}
     assert dig(tree, "a", -1, "b") == 2
@@ -99,6 +106,7 @@ def test_dig() -> None:
         ("12.0", "12.0", 12, 12.0),
         ("1.5", "1.5", "1.5", 1.5),
         ("9" * 30, "9" * 30, "9" * 30, "9" * 30),
+        ("9" * 22, "9" * 22, "9" * 22, "9" * 22),
         (1e308, 1e308, 1e308, 1e308),
         (True, True, True, True),
         ("-", None, None, None),
