@@ -12,27 +12,49 @@ from pipelines.cli.context import settings_of
 def ingest_command(
     ctx: typer.Context,
     source: Annotated[
-        str, typer.Option(help="File, folder, glob in quotes, - for standard input, or kafka://HOST:PORT/TOPIC.")
+        str,
+        typer.Option(help="File, folder, glob in quotes, - for standard input, or kafka://HOST:PORT/TOPIC."),
     ],
     lake: Annotated[str | None, typer.Option(help="Folder of the lake.", show_default="lake")] = None,
     log_format: Annotated[
         str | None,
-        typer.Option("--format", help="native, litellm, otel, envoy, kong, bedrock, langfuse, or mapping.", show_default="native"),
+        typer.Option(
+            "--format",
+            help="native, litellm, otel, envoy, kong, bedrock, langfuse, or mapping.",
+            show_default="native",
+        ),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--format-option", help="NAME=VALUE for the format; may be repeated.")
     ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="Mapping file (YAML) of field paths; implies --format mapping.")] = None,
-    runner: Annotated[str | None, typer.Option(help="inprocess, prism or dask.", show_default="inprocess")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file (YAML) of field paths; implies --format mapping.")
+    ] = None,
+    runner: Annotated[
+        str | None, typer.Option(help="inprocess, prism or dask.", show_default="inprocess")
+    ] = None,
     runner_option: Annotated[
         list[str] | None, typer.Option("--runner-option", help="Flag for the Beam runner; may be repeated.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Cores of this machine to use.", show_default="all")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Keep going, one cycle every few seconds.")] = False,
-    since: Annotated[str | None, typer.Option(help="Only calls from this time on (RFC 3339 or epoch ms).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Cores of this machine to use.", show_default="all")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep going, one cycle every few seconds.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only calls from this time on (RFC 3339 or epoch ms).")
+    ] = None,
     until: Annotated[str | None, typer.Option(help="Only calls before this time.")] = None,
-    content_free: Annotated[bool, typer.Option("--content-free", help="Accept records without a prompt.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read the first records and tell what is found and missing; write nothing.")] = False,
+    content_free: Annotated[
+        bool, typer.Option("--content-free", help="Accept records without a prompt.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Read the first records and tell what is found and missing; write nothing."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
     """Reads API logs and commits account_hours to the lake, every record exactly once.
@@ -58,7 +80,11 @@ def ingest_command(
     from pipelines.settings import hash_key
 
     settings = settings_of(
-        ctx, lake__path=lake, ingest__format="mapping" if mapping else log_format, ingest__runner=runner, ingest__workers=workers
+        ctx,
+        lake__path=lake,
+        ingest__format="mapping" if mapping else log_format,
+        ingest__runner=runner,
+        ingest__workers=workers,
     )
     options = _options(option or [], mapping)
     name = settings.ingest.format
@@ -94,7 +120,16 @@ def ingest_command(
     )
     with Stop().on_signals() as stop, IngestProgress(source, quiet=as_json) as progress:
         totals = ingest(
-            opened, source, feed, request, now_ms, follow, stop, progress.on_map, progress.on_cycle, progress.on_idle
+            opened,
+            source,
+            feed,
+            request,
+            now_ms,
+            follow,
+            stop,
+            progress.on_map,
+            progress.on_cycle,
+            progress.on_idle,
         )
     if as_json:
         print_json(asdict(totals) | {"seconds": progress.seconds, "lake": str(opened.path)})
@@ -114,7 +149,9 @@ def _options(given: list[str], mapping: Path | None) -> tuple[tuple[str, str], .
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--format-option {text} is not NAME=VALUE; write for example account=metadata.user")
+            raise UsageError(
+                f"--format-option {text} is not NAME=VALUE; write for example account=metadata.user"
+            )
         pairs.append((name, value))
     if mapping is not None:
         pairs.append(("file", str(mapping)))

@@ -49,7 +49,9 @@ class IngestProgress:
     def on_map(self, report: FitReport) -> None:
         """Tell which prompt map is used."""
         if report.fitted:
-            self._say(f"prompt map {report.version}: fitted to {report.prompts:,} distinct prompts of this input")
+            self._say(
+                f"prompt map {report.version}: fitted to {report.prompts:,} distinct prompts of this input"
+            )
         elif report.version == NO_MAP:
             self._say(
                 f"no prompt map yet: this input has {report.prompts:,} distinct prompts, too few to fit one; "

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pipelines.ingest import job
 from pipelines.ingest.files import tail_hash
 from pipelines.ingest.slices import SliceReport
-from pipelines.ingest.source import Slice, Source
-from pipelines.lake.commit import Advance, Conflict, Standing, commit, event_union, remove_orphans, stand
+from pipelines.ingest.source import Source
+from pipelines.lake.commit import Advance, Conflict, commit, event_union, remove_orphans, stand
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.notes import Note, read_note
 from pipelines.lake.tables import Lake

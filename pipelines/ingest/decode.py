@@ -174,7 +174,11 @@ def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     second = _digits(buf, begin + 17, 2)
     mark = buf[begin + 10]
     if (
-        year < 0 or buf[begin + 4] != 45 or buf[begin + 7] != 45 or buf[begin + 13] != 58 or buf[begin + 16] != 58
+        year < 0
+        or buf[begin + 4] != 45
+        or buf[begin + 7] != 45
+        or buf[begin + 13] != 58
+        or buf[begin + 16] != 58
         or not (mark == 84 or mark == 116 or mark == 32)
     ):
         return bad

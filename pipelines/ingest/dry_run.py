@@ -59,7 +59,9 @@ def look(source: Source, log_format: str, options: Mapping[str, object], now_ms:
             rejects.update(raw.reason for raw in block.rejects)
             counts += (decoded.spans.kinds[:, rows] != 0).sum(axis=1)
             begins, sizes = decoded.spans.begins[account], decoded.spans.sizes[account]
-            accounts.update(decoded.spans.text[begins[r] : begins[r] + sizes[r]].tobytes() for r in rows.tolist())
+            accounts.update(
+                decoded.spans.text[begins[r] : begins[r] + sizes[r]].tobytes() for r in rows.tolist()
+            )
             if len(rows):
                 times = decoded.event_times[rows]
                 found.first_event_ms = min(int(times.min()), found.first_event_ms or int(times.min()))

@@ -6,27 +6,34 @@ ones and standard input are streams, read from where they stand.
 """
 
 import glob
-import gzip
 import hashlib
-import io
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
-
-import numpy as np
-import zstandard
+from typing import IO, Final
 
 from pipelines.errors import ScarecrowError, UsageError
-from pipelines.ingest.source import Block, Committed, PartitionStatus, RawReject, Slice
-from pipelines.lake.notes import read_note
+from pipelines.ingest.source import Block, Committed, PartitionStatus, Slice
+from pipelines.ingest.streams import (
+    BLOCK_BYTES,
+    HEAD_BYTES,
+    LONG_LINE,
+    STDIN_SLICE_BYTES,
+    STREAM_SUFFIXES,
+    TOO_LONG,
+    opened,
+    refusal,
+    stream,
+    to_block,
+)
+from pipelines.ingest.streams import (
+    STDIN as STDIN,
+)
+from pipelines.lake.notes import known_sources, read_note
+from schemas.request import MAX_RECORD_BYTES
 
-BLOCK_BYTES: Final = 8 << 20
-_PREFIX_BITS: Final = 16
+_PREFIX_BITS: Final = HEAD_BYTES.bit_length() - 1
 _TAIL: Final = 4096
-_STREAM_SUFFIXES: Final = (".gz", ".zst")
-STDIN: Final = "-"
 
 
 def _hash(data: bytes) -> str:
@@ -35,7 +42,7 @@ def _hash(data: bytes) -> str:
 
 def tail_hash(path: str, position: int) -> str:
     """Hash of the bytes just before a position: tells two files apart that begin alike."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         file.seek(max(0, position - _TAIL))
         return _hash(file.read(min(_TAIL, position)))
 
@@ -53,8 +60,9 @@ class _File:
 class FileSource:
     """Plans and reads files.
 
-    uri: path, glob, or `-`. lake: whose notes tell a file that grew from another that begins alike. slice_bytes: how much one slice holds. complete: whether a last line without a
-    line end counts (not while following a file that is still being written).
+    uri: path, glob, or `-`. lake: whose notes tell a file that grew from another that begins alike.
+    slice_bytes: how much one slice holds. complete: whether a last line without a line end counts (not while
+    following a file that is still being written).
     """
 
     uri: str
@@ -93,7 +101,8 @@ class FileSource:
                 continue
             seen.add(file.app_id)
             if file.is_stream:
-                slices.append(_slice(self.uri, file, file.position, file.position + budget, self.complete))
+                size = min(budget, STDIN_SLICE_BYTES) if path == STDIN else budget
+                slices.append(_slice(self.uri, file, file.position, file.position + size, self.complete))
                 budget = 0
                 continue
             for start, end in self._cuts(file, budget):
@@ -105,14 +114,17 @@ class FileSource:
         """Blocks of about 8 MiB that end at a line end."""
         options = dict(part.options)
         if options["stream"] == "yes":
-            yield from _stream(options["path"], part.app_id, part.start).blocks(part.start, part.end)
+            yield from stream(options["path"], part.app_id, part.start).blocks(part.start, part.end)
             return
-        with open(options["path"], "rb") as file:
+        with Path(options["path"]).open("rb") as file:
             file.seek(part.start)
             yield from _blocks(file, part.start, part.end - part.start)
 
     def acknowledge(self, positions: Mapping[str, int]) -> None:
-        """Files need no advice."""
+        """Files need no advice; of standard input, what is committed need not be kept any more."""
+        if self.uri == STDIN:
+            for position in positions.values():
+                opened(STDIN).release(position)
 
     def status(self, committed: Committed) -> list[PartitionStatus]:
         """Bytes committed of each file."""
@@ -130,39 +142,58 @@ class FileSource:
         options = dict(part.options)
         if options["stream"] == "no":
             return part.end, False
-        stream = _OPEN[options["path"]][1]
-        return stream.position, stream.ended
+        read = opened(options["path"])
+        return read.position, read.ended
 
     def _identify(self, path: str, committed: Committed) -> _File | None:
         try:
             if path == STDIN:
-                head, size = _stream(STDIN, "", 0).head, 0
+                head, size = stream(STDIN, "", 0).head, 0
             else:
                 size = Path(path).stat().st_size
-                with open(path, "rb") as opened:
-                    head = opened.read(1 << _PREFIX_BITS)
+                with Path(path).open("rb") as file:
+                    head = file.read(HEAD_BYTES)
         except OSError as error:
-            raise ScarecrowError(f"file {path} cannot be read ({error.strerror}); check its permissions") from error
+            raise ScarecrowError(
+                f"file {path} cannot be read ({error.strerror}); check its permissions"
+            ) from error
         if not head:
             return None
-        is_stream = path == STDIN or path.endswith(_STREAM_SUFFIXES)
-        if is_stream:
+        if path == STDIN or path.endswith(STREAM_SUFFIXES):
             app_id = f"file:{_hash(head)}-{size}"
             position = committed(app_id) or 0
             note = read_note(self.lake, app_id, position)
             if note is not None and note.complete:
                 return None
             return _File(path, app_id, position, size, True)
-        for bits in range(min(_PREFIX_BITS, len(head).bit_length() - 1), -1, -1):
+        return self._identify_plain(path, head, size, committed)
+
+    def _identify_plain(self, path: str, head: bytes, size: int, committed: Committed) -> _File:
+        """By the hash of its longest head of 2^k bytes, at most 64 KiB; so a file that grew is found under the
+        head that it had. Of files that begin alike, the later ones are known by their length and end when they
+        were first seen as well."""
+        longest = min(_PREFIX_BITS, len(head).bit_length() - 1)
+        for bits in range(longest, -1, -1):
             app_id = f"file:{_hash(head[: 1 << bits])}"
             found = committed(app_id)
             if found is not None and self._is_same(path, app_id, found, size):
                 return _File(path, app_id, found, size, False)
-        app_id = f"file:{_hash(head[: 1 << min(_PREFIX_BITS, len(head).bit_length() - 1)])}"
+            if found is not None:
+                for twin in self._twins(app_id):
+                    length, end = twin.removeprefix(f"{app_id}-").split("-")
+                    if int(length) <= size and tail_hash(path, int(length)) == end:
+                        return _File(path, twin, committed(twin) or 0, size, False)
+        app_id = f"file:{_hash(head[: 1 << longest])}"
         if committed(app_id) is not None:
-            # Another file begins alike: this one is known by all that it holds now.
-            app_id = f"file:{_hash(head)}-{_hash(tail_hash(path, size).encode())}"
+            app_id = f"{app_id}-{size}-{tail_hash(path, size)}"
         return _File(path, app_id, committed(app_id) or 0, size, False)
+
+    def _twins(self, app_id: str) -> list[str]:
+        return [
+            name
+            for name in known_sources(self.lake)
+            if name.startswith(f"{app_id}-") and name.count("-") == 2
+        ]
 
     def _is_same(self, path: str, app_id: str, position: int, size: int) -> bool:
         if position > size:
@@ -172,10 +203,10 @@ class FileSource:
 
     def _cuts(self, file: _File, budget: int) -> Iterator[tuple[int, int]]:
         start = file.position
-        with open(file.path, "rb") as opened:
+        with Path(file.path).open("rb") as log:
             while start < file.size and budget > 0:
                 end = min(file.size, start + min(self.slice_bytes, budget))
-                end = _line_end(opened, end, file.size, self.complete)
+                end = _line_end(log, end, file.size, self.complete)
                 if end <= start:
                     return
                 yield start, end
@@ -185,7 +216,7 @@ class FileSource:
 
 def _is_log(path: Path) -> bool:
     name = path.name.lower()
-    for suffix in _STREAM_SUFFIXES:
+    for suffix in STREAM_SUFFIXES:
         name = name.removesuffix(suffix)
     return name.endswith((".ndjson", ".jsonl", ".json", ".log"))
 
@@ -223,20 +254,6 @@ def _line_end(file: IO[bytes], at: int, size: int, complete: bool) -> int:
     return 0
 
 
-def to_block(data: bytes, first_line: int, base: int) -> Block:
-    """A block of whole lines; blank lines are no records. positions are line numbers within the slice."""
-    if not data.endswith(b"\n"):
-        data += b"\n"
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10).astype(np.int64)
-    starts = np.concatenate(([0], ends[:-1] + 1)).astype(np.int64)
-    lines = np.arange(first_line, first_line + len(ends), dtype=np.int64)
-    carriage = (ends > starts) & (np.frombuffer(data, dtype=np.uint8)[np.maximum(ends - 1, 0)] == 13)
-    filled = ends - carriage > starts
-    if filled.all():
-        return Block(data, starts, ends, lines, base=base, lines=len(ends))
-    return Block(data, starts[filled], ends[filled], lines[filled], base=base, lines=len(ends))
-
-
 def _blocks(file: IO[bytes], base: int, length: int) -> Iterator[Block]:
     line = 0
     while length > 0:
@@ -244,100 +261,29 @@ def _blocks(file: IO[bytes], base: int, length: int) -> Iterator[Block]:
         if not data:
             return
         if not data.endswith(b"\n") and len(data) < length:
-            data += file.readline(length - len(data))
-        block = to_block(data, line, base)
-        length -= len(data)
-        base += len(data)
-        line += block.lines
-        yield block
+            data += file.readline(min(length - len(data), LONG_LINE))
+        whole = len(data) if data.endswith(b"\n") or len(data) >= length else data.rfind(b"\n") + 1
+        rest = data[whole:]
+        if whole:
+            block = to_block(data[:whole], line, base)
+            length -= whole
+            base += whole
+            line += block.lines
+            yield block
+        if rest:
+            size = len(rest) + _skip_line(file, length - len(rest))
+            length -= size
+            base += size
+            yield refusal(line, TOO_LONG, rest[:MAX_RECORD_BYTES], base, 1)
+            line += 1
 
 
-class _Stream:
-    """A stream that is read forward only. It remembers where it stands, so that the next slice goes on."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.position = 0
-        self.rest = b""
-        self.ended = False
-        self.broken: str | None = None
-        self._raw = _open_stream(path)
-        self.head = b""
-        """The first 64 KiB; standard input is known by them."""
-        if path == STDIN:
-            self.head = self.rest = self._raw.read(1 << _PREFIX_BITS)
-
-    def _read(self, size: int) -> bytes:
-        try:
-            return self._raw.read(size)
-        except (OSError, EOFError, zstandard.ZstdError, gzip.BadGzipFile) as error:
-            self.broken = f"compressed data ends or breaks here ({type(error).__name__})"
-            return b""
-
-    def skip_to(self, position: int) -> None:
-        """Read and drop what lies before a position."""
-        while self.position < position:
-            data = self.rest or self._read(min(BLOCK_BYTES, position - self.position))
-            if not data:
-                self.ended = True
-                return
-            take = min(len(data), position - self.position)
-            self.rest = data[take:]
-            self.position += take
-
-    def blocks(self, start: int, end: int) -> Iterator[Block]:
-        """Whole lines from start until about end."""
-        self.skip_to(start)
-        line = 0
-        while self.position < end and not self.ended:
-            parts = [self.rest]
-            size = len(self.rest)
-            while size < BLOCK_BYTES:
-                data = self._read(BLOCK_BYTES)
-                if not data:
-                    self.ended = True
-                    break
-                parts.append(data)
-                size += len(data)
-            data = b"".join(parts)
-            cut = len(data) if self.ended else data.rfind(b"\n") + 1
-            if cut == 0 and not self.ended:
-                self.rest = data
-                more = self._read(BLOCK_BYTES)
-                self.ended = not more
-                self.rest += more
-                continue
-            self.rest = data[cut:]
-            if cut:
-                block = to_block(data[:cut], line, self.position)
-                self.position += cut
-                line += block.lines
-                yield block
-        if self.broken is not None:
-            empty = np.empty(0, dtype=np.int64)
-            yield Block(b"", empty, empty, empty, [RawReject(line, self.broken, b"")], base=self.position)
-            self.broken = None
-
-
-def _open_stream(path: str) -> IO[bytes]:
-    if path == STDIN:
-        return sys.stdin.buffer
-    if path.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    raw = open(path, "rb")  # noqa: SIM115  (closed with the process that streams it)
-    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, reader), BLOCK_BYTES))
-
-
-_OPEN: dict[str, tuple[str, _Stream]] = {}
-
-
-def _stream(path: str, app_id: str, start: int) -> _Stream:
-    """The open stream of a path in this process when it has not passed `start`, else a new one."""
-    held = _OPEN.get(path)
-    if held is not None and (path == STDIN or (held[0] == app_id and held[1].position <= start)):
-        return held[1]
-    stream = _Stream(path)
-    _OPEN.clear()
-    _OPEN[path] = (app_id, stream)
-    return stream
+def _skip_line(file: IO[bytes], limit: int) -> int:
+    """Read and drop the rest of a line, at most `limit` bytes; returns how many."""
+    size = 0
+    while size < limit:
+        data = file.readline(min(BLOCK_BYTES, limit - size))
+        size += len(data)
+        if not data or data.endswith(b"\n"):
+            break
+    return size

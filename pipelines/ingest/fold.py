@@ -203,7 +203,9 @@ def _fold_sketch(
     index = np.empty(size, dtype=np.int64)
     counts = np.empty(size, dtype=np.int64)
     limit = size if sketch.limit is None else sketch.limit
-    end = _fold_entries(order, bounds, entries.offsets, entries.keys, entries.counts, limit, offsets, index, counts)
+    end = _fold_entries(
+        order, bounds, entries.offsets, entries.keys, entries.counts, limit, offsets, index, counts
+    )
     chosen = index[:end]
     payloads = {name: _take(payload, chosen) for name, payload in entries.payloads.items()}
     return Entries(offsets, entries.keys[chosen], counts[:end], payloads)
@@ -245,7 +247,9 @@ def _concat_entries(parts: list[Entries]) -> Entries:
     payloads: dict[str, NDArray[np.int32] | pa.Array] = {}
     for name, head in parts[0].payloads.items():
         columns = [part.payloads[name] for part in parts]
-        payloads[name] = np.concatenate(columns) if isinstance(head, np.ndarray) else pa.concat_arrays(columns)
+        payloads[name] = (
+            np.concatenate(columns) if isinstance(head, np.ndarray) else pa.concat_arrays(columns)
+        )
     return Entries(
         offsets,
         np.concatenate([part.keys for part in parts]),
@@ -310,7 +314,13 @@ def from_arrow(table: pa.Table) -> Rows:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)  # noqa: E501
+    return (
+        column.chunk(0)
+        if column.num_chunks == 1
+        else pa.concat_arrays(column.chunks)
+        if column.num_chunks
+        else pa.array([], column.type)
+    )
 
 
 def _numpy(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -11,14 +11,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from apache_beam.options.pipeline_options import PipelineOptions
-from numpy.typing import NDArray
 
 from pipelines.ingest.fold import Rows, concat, fold, from_arrow, to_arrow
 from pipelines.ingest.formats import get_format
@@ -70,7 +68,9 @@ def context_of(options: JobOptions) -> Context:
             _CONTEXTS.clear()
             _CONTEXTS[key] = held
     log_format = (
-        None if options.log_format == "native" else get_format(options.log_format, dict(options.format_options))
+        None
+        if options.log_format == "native"
+        else get_format(options.log_format, dict(options.format_options))
     )
     return replace(
         held,
@@ -167,7 +167,9 @@ def _leave(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
-def run(slices: Sequence[Slice], options: JobOptions, runner: str, runner_options: Sequence[str] = ()) -> None:
+def run(
+    slices: Sequence[Slice], options: JobOptions, runner: str, runner_options: Sequence[str] = ()
+) -> None:
     """Measure, fold and write some slices; results lie in options.staging afterwards."""
     options.staging.mkdir(parents=True, exist_ok=True)
     beam_options = PipelineOptions(list(runner_options), save_main_session=False)

@@ -45,13 +45,21 @@ _PRESENCE_FIELDS = np.array([FIELD_INDEX[name] for name in PRESENCE], dtype=np.i
 _PRESENCE_COLUMNS = np.array([SUM_INDEX[f"with_{name}"] for name in PRESENCE], dtype=np.int64)
 _ELICITATION_COLUMNS = np.array([SUM_INDEX[name] for name, _ in ELICITATION], dtype=np.int64)
 _NUMBER_FIELDS = np.array(
-    [FIELD_INDEX[name] for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature")]
+    [
+        FIELD_INDEX[name]
+        for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature")
+    ]
 )
 _NUMBER_COLUMNS = np.array(
-    [SUM_INDEX[name] for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature_milli")]
+    [
+        SUM_INDEX[name]
+        for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature_milli")
+    ]
 )
 _NUMBER_SCALES = np.array([1.0, 1.0, 1.0, 1.0, 1000.0])
-_COUNT_COLUMNS = tuple(SUM_INDEX[n] for n in ("requests", "failures", "throttles", "first_turns", "prompt_bytes"))
+_COUNT_COLUMNS = tuple(
+    SUM_INDEX[n] for n in ("requests", "failures", "throttles", "first_turns", "prompt_bytes")
+)
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,11 @@ def _networks(
             if good:
                 zeros = 8 - total
                 for g in range(3):
-                    part = groups[g] if not gap or g < before else (0 if g < before + zeros else groups[g - zeros])
+                    part = (
+                        groups[g]
+                        if not gap or g < before
+                        else (0 if g < before + zeros else groups[g - zeros])
+                    )
                     out[base + 2 * g] = part >> 8
                     out[base + 2 * g + 1] = part & 255
                 out_sizes[i] = 6
@@ -262,16 +274,27 @@ def _strings(decoded: Decoded, field: int, rows: NDArray[np.int64], limit: int) 
     present = int((spans.kinds[field][rows] == 1).sum())
     offsets = np.zeros(present + 1, dtype=np.int32)
     out = np.empty(int(np.minimum(spans.sizes[field][rows], limit).sum()), dtype=np.uint8)
-    end = _gather(spans.text, spans.begins[field], spans.sizes[field], spans.kinds[field], rows, limit, offsets, out)
+    end = _gather(
+        spans.text, spans.begins[field], spans.sizes[field], spans.kinds[field], rows, limit, offsets, out
+    )
     return pa.StringArray.from_buffers(present, pa.py_buffer(offsets), pa.py_buffer(out[:end]))
 
 
-def _hashed(decoded: Decoded, field: str, rows: NDArray[np.int64], keys: HashKeys, limit: int) -> NDArray[np.int64]:
+def _hashed(
+    decoded: Decoded, field: str, rows: NDArray[np.int64], keys: HashKeys, limit: int
+) -> NDArray[np.int64]:
     index = FIELD_INDEX[field]
     spans = decoded.spans
     out = np.empty(len(rows), dtype=np.int64)
     hash_spans(
-        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, limit, *keys.fields[field], out
+        spans.text,
+        spans.begins[index],
+        spans.sizes[index],
+        spans.kinds[index],
+        rows,
+        limit,
+        *keys.fields[field],
+        out,
     )
     return out
 
@@ -282,14 +305,18 @@ def _network_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -
     begins = np.empty(len(rows), dtype=np.int64)
     sizes = np.empty(len(rows), dtype=np.int32)
     networks = np.zeros(16 * len(rows) + 8, dtype=np.uint8)
-    _networks(spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, begins, sizes, networks)
+    _networks(
+        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, begins, sizes, networks
+    )
     out = np.empty(len(rows), dtype=np.int64)
     kinds = spans.kinds[index][rows]
     hash_spans(networks, begins, sizes, kinds, np.arange(len(rows)), 16, *keys.fields["client_ip"], out)
     return out
 
 
-def _single(keys: NDArray[np.int64], payloads: dict[str, NDArray[np.int32] | pa.Array] | None = None) -> Entries:
+def _single(
+    keys: NDArray[np.int64], payloads: dict[str, NDArray[np.int32] | pa.Array] | None = None
+) -> Entries:
     """A sketch whose row i holds keys[i], or nothing where that is negative. Payloads: for the kept keys only."""
     kept = keys >= 0
     offsets = np.zeros(len(keys) + 1, dtype=np.int64)
@@ -318,7 +345,13 @@ def measure(
     """
     spans = decoded.spans
     prompts = measure_prompts(
-        spans.text, spans.begins[PROMPT], spans.sizes[PROMPT], spans.kinds[PROMPT], rows, quantiser, keys.texts
+        spans.text,
+        spans.begins[PROMPT],
+        spans.sizes[PROMPT],
+        spans.kinds[PROMPT],
+        rows,
+        quantiser,
+        keys.texts,
     )
     return fold(_requests(decoded, rows, map_version, prompts, keys))
 
@@ -347,7 +380,12 @@ def _requests(
         "prompt_shingles": _shingled(prompts.shingle_offsets, prompts.shingles),
         "response_shingles": _shingled(
             *measure_responses(
-                spans.text, spans.begins[response], spans.sizes[response], spans.kinds[response], rows, keys.texts
+                spans.text,
+                spans.begins[response],
+                spans.sizes[response],
+                spans.kinds[response],
+                rows,
+                keys.texts,
             )
         ),
         "openings": _single(prompts.opening),

@@ -15,11 +15,12 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_d
 
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.cycle import Clock, CycleReport, IngestOptions, run_cycle
-from pipelines.ingest.files import STDIN, FileSource
+from pipelines.ingest.files import FileSource
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.kafka import KafkaSource
 from pipelines.ingest.kafka.errors import TopicChanged
 from pipelines.ingest.source import Source
+from pipelines.ingest.streams import STDIN
 from pipelines.lake.commit import Conflict
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.tables import Lake
@@ -71,13 +72,20 @@ class Stop:
 
 
 def open_source(
-    uri: str, lake: Path, slice_bytes: int, follow: bool, since_ms: int | None = None, until_ms: int | None = None
+    uri: str,
+    lake: Path,
+    slice_bytes: int,
+    follow: bool,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> Source:
     """The source that an address names."""
     if uri.startswith(KAFKA):
         return KafkaSource(uri, since_ms, until_ms)
     if "://" in uri:
-        raise UsageError(f"source {uri} is of no known kind; give files, - for standard input, or kafka://HOST:PORT/TOPIC")
+        raise UsageError(
+            f"source {uri} is of no known kind; give files, - for standard input, or kafka://HOST:PORT/TOPIC"
+        )
     if uri == STDIN and follow:
         raise UsageError("source - cannot be followed; leave --follow out, it is read until it ends")
     source = FileSource(uri, lake, slice_bytes, complete=not follow)
@@ -102,12 +110,21 @@ def ingest(
 
     options.map_version `none` means: the lake's own map, fitted first if need be.
     """
+    if uri == STDIN and options.runner != "inprocess":
+        raise UsageError(
+            f"source - is read by this process and --runner {options.runner} by others; leave --runner out, or "
+            "save the log to a file"
+        )
     lake.create()
     stop = stop or Stop()
     totals = Totals()
     seen = SeenEvents(lake.path, options.dedup_horizon)
     first = FirstMap(lake.path, options.hash_key)
-    log_format = None if options.log_format == "native" else get_format(options.log_format, dict(options.format_options))
+    log_format = (
+        None
+        if options.log_format == "native"
+        else get_format(options.log_format, dict(options.format_options))
+    )
     told = ""
     while not stop.event.is_set():
         if options.map_version == NO_MAP or told == "":

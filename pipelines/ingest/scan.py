@@ -143,8 +143,14 @@ def _string(buf: NDArray[np.uint8], at: int, end: int, classes: NDArray[np.uint8
                         return at, escaped, 3
                 at += 6
             elif (
-                kind == 34 or kind == 92 or kind == 47 or kind == 98
-                or kind == 102 or kind == 110 or kind == 114 or kind == 116
+                kind == 34
+                or kind == 92
+                or kind == 47
+                or kind == 98
+                or kind == 102
+                or kind == 110
+                or kind == 114
+                or kind == 116
             ):
                 at += 2
             else:
@@ -301,18 +307,34 @@ def _record(
                 at += 1
                 state = 2 if byte == 123 else 4
                 continue
-            elif byte == 116 and at + 4 <= end and buf[at + 1] == 114 and buf[at + 2] == 117 and buf[at + 3] == 101:
+            elif (
+                byte == 116
+                and at + 4 <= end
+                and buf[at + 1] == 114
+                and buf[at + 2] == 117
+                and buf[at + 3] == 101
+            ):
                 kind = 5
                 at += 4
                 stop = at
             elif (
-                byte == 102 and at + 5 <= end and buf[at + 1] == 97 and buf[at + 2] == 108
-                and buf[at + 3] == 115 and buf[at + 4] == 101
+                byte == 102
+                and at + 5 <= end
+                and buf[at + 1] == 97
+                and buf[at + 2] == 108
+                and buf[at + 3] == 115
+                and buf[at + 4] == 101
             ):
                 kind = 5
                 at += 5
                 stop = at
-            elif byte == 110 and at + 4 <= end and buf[at + 1] == 117 and buf[at + 2] == 108 and buf[at + 3] == 108:
+            elif (
+                byte == 110
+                and at + 4 <= end
+                and buf[at + 1] == 117
+                and buf[at + 2] == 108
+                and buf[at + 3] == 108
+            ):
                 kind = 6
                 at += 4
                 stop = at

@@ -77,7 +77,9 @@ class _Measured:
     newest_ms: int
 
 
-def native(block: Block, log_format: Format | None) -> tuple[Block, NDArray[np.int64], list[tuple[int, str]], int]:
+def native(
+    block: Block, log_format: Format | None
+) -> tuple[Block, NDArray[np.int64], list[tuple[int, str]], int]:
     """(block of native records, line of each record, rejects by line, lines that are no call)."""
     if log_format is None:
         return block, np.arange(len(block)), [], 0
@@ -115,7 +117,9 @@ def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _
     rejects += [_raw_reject(block, raw) for raw in block.rejects]
     kinds = decoded.spans.kinds[_PRESENCE_FIELDS][:, chosen]
     return _Measured(
-        measure(decoded, chosen, context.map_version, context.quantiser, context.keys) if len(chosen) else None,
+        measure(decoded, chosen, context.map_version, context.quantiser, context.keys)
+        if len(chosen)
+        else None,
         distinct,
         (kinds != 0).sum(axis=1),
         rejects,
@@ -155,7 +159,9 @@ def _blocks(source: Source, part: Slice, context: Context, drop: NDArray[np.int6
             yield future.result()
 
 
-def process(source: Source, part: Slice, context: Context, drop: NDArray[np.int64]) -> tuple[Rows | None, SliceReport]:
+def process(
+    source: Source, part: Slice, context: Context, drop: NDArray[np.int64]
+) -> tuple[Rows | None, SliceReport]:
     """Rows folded over a slice, and its report. drop: sorted hashes of events to leave out.
 
     A repeat within the slice is found after its block was measured; the slice is then measured once more

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.elicitation import phrase_tables
 from pipelines.ingest.hashing import mix, siphash, subkeys
-from pipelines.prompt_map.tokens import LETTERS, MAX_TOKENS, term_counts, tokenize
+from pipelines.prompt_map.tokens import LETTERS, term_counts, tokenize
 
 SHINGLE: Final = 8
 """Tokens of a shingle."""
@@ -23,7 +23,9 @@ SHINGLE_BYTES: Final = 16
 
 
 @njit(cache=True, nogil=True)
-def nearest(vector: NDArray[np.float32], transposed: NDArray[np.float32], half_norms: NDArray[np.float32]) -> int:
+def nearest(
+    vector: NDArray[np.float32], transposed: NDArray[np.float32], half_norms: NDArray[np.float32]
+) -> int:
     """Index of the centroid nearest to vector. transposed: float32[d, k]; half_norms: |c|^2 / 2.
 
     Sums run over the dimensions in order for all centroids at once, so the result does not depend on how
@@ -188,7 +190,9 @@ def _prompts(
             size = sizes[row]
             count = tokenize(buf, begin, size, letters, tokens, angled)
             if count > 0:
-                prompt_hash[i] = np.int64(siphash(buf, begin, size, keys[0], keys[1]) & np.uint64(0x7FFFFFFFFFFFFFFF))
+                prompt_hash[i] = np.int64(
+                    siphash(buf, begin, size, keys[0], keys[1]) & np.uint64(0x7FFFFFFFFFFFFFFF)
+                )
                 distinct = term_counts(tokens, count, seen, buckets, counts)
                 if project(buckets, counts, distinct, projection, log_weights, vector):
                     topic = nearest(vector, topics, topic_norms)

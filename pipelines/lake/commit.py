@@ -140,7 +140,9 @@ def _make_durable(lake: Lake, table: DeltaTable) -> None:
         table.create_checkpoint()
 
 
-def _commit_rejects(lake: Lake, advances: Sequence[Advance], rejects: pa.Table, name: str, now_ms: int) -> None:
+def _commit_rejects(
+    lake: Lake, advances: Sequence[Advance], rejects: pa.Table, name: str, now_ms: int
+) -> None:
     """Append the rejects that the table does not hold yet: an earlier attempt may have got this far."""
     while True:
         table = lake.table(REJECTS)
@@ -174,7 +176,9 @@ def _commit_rejects(lake: Lake, advances: Sequence[Advance], rejects: pa.Table, 
 
 def _after(rejects: pa.Table, done: Mapping[str, int]) -> pa.Array:
     starts = pa.array([done.get(app_id, 0) for app_id in rejects["app_id"].to_pylist()], pa.int64())
-    return pc.greater(rejects["offset"].combine_chunks() if rejects.num_rows else pa.array([], pa.int64()), starts)
+    return pc.greater(
+        rejects["offset"].combine_chunks() if rejects.num_rows else pa.array([], pa.int64()), starts
+    )
 
 
 def remove_orphans(lake: Path, files: Sequence[Written]) -> None:

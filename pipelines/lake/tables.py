@@ -89,7 +89,9 @@ class Lake:
         return self.table(ACCOUNT_HOURS)
 
 
-def read(table: DeltaTable, relation: Relation, files: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+def read(
+    table: DeltaTable, relation: Relation, files: Sequence[str], columns: Sequence[str] | None = None
+) -> pa.Table:
     """Rows of the given files (absolute paths of the table) with the relation's columns, without partition columns."""
     schema = relation.arrow()
     if not files:

@@ -58,7 +58,12 @@ def statistics(table: pa.Table) -> str:
             bounds = pc.min_max(table[name]).as_py()
             low[name], high[name] = bounds["min"], bounds["max"]
     return json.dumps(
-        {"numRecords": table.num_rows, "minValues": low, "maxValues": high, "nullCount": dict.fromkeys(low, 0)}
+        {
+            "numRecords": table.num_rows,
+            "minValues": low,
+            "maxValues": high,
+            "nullCount": dict.fromkeys(low, 0),
+        }
     )
 
 

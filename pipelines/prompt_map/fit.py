@@ -90,7 +90,9 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled
 
 
-def _cluster(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _cluster(
+    vectors: NDArray[np.float32], k: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """k-means; fewer than k points give centroids that repeat the last point (never nearest twice)."""
     distinct = np.unique(vectors, axis=0)
     if len(distinct) <= k:
@@ -112,11 +114,16 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
     frequency = np.bincount(terms.indices, minlength=BUCKETS)
     idf = np.log((len(prompts) + 1) / (frequency + 1))
     weighted = csr_matrix(
-        (LOG_WEIGHTS[terms.data].astype(np.float64) * idf[terms.indices], terms.indices, terms.indptr), terms.shape
+        (LOG_WEIGHTS[terms.data].astype(np.float64) * idf[terms.indices], terms.indices, terms.indptr),
+        terms.shape,
     )
     norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     scaled = csr_matrix(
-        (weighted.data / np.repeat(np.maximum(norms, 1e-9), np.diff(weighted.indptr)), weighted.indices, weighted.indptr),
+        (
+            weighted.data / np.repeat(np.maximum(norms, 1e-9), np.diff(weighted.indptr)),
+            weighted.indices,
+            weighted.indptr,
+        ),
         weighted.shape,
     )
     kept = np.flatnonzero(frequency >= 2)

@@ -33,11 +33,15 @@ class PromptSample:
         rows = rows[spans.kinds[PROMPT][rows] == 1]
         out = np.empty(len(rows), dtype=np.int64)
         begins, sizes = spans.begins[PROMPT], spans.sizes[PROMPT]
-        hash_spans(spans.text, begins, sizes, spans.kinds[PROMPT], rows, 1 << 20, self._keys[0], self._keys[1], out)
+        hash_spans(
+            spans.text, begins, sizes, spans.kinds[PROMPT], rows, 1 << 20, self._keys[0], self._keys[1], out
+        )
         for i in np.flatnonzero(out < self._threshold).tolist():
             row = rows[i]
             begin = int(begins[row])
-            self._prompts[int(out[i])] = spans.text[begin : begin + min(int(sizes[row]), _KEPT_BYTES)].tobytes()
+            self._prompts[int(out[i])] = spans.text[
+                begin : begin + min(int(sizes[row]), _KEPT_BYTES)
+            ].tobytes()
         if len(self._prompts) > 2 * self._size:
             self._prune()
 
