@@ -36,6 +36,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "explain", "Why an account or campaign stands where it does.", "explain:explain_command", _FINDINGS
     ),
+    CommandSpec("label", "Record what a person decided.", "label:label_command", _FINDINGS),
     CommandSpec("report", "One self-contained HTML page.", "report:report_command", _FINDINGS),
     CommandSpec(
         "simulate", "Logs with planted campaigns, truth apart.", "simulate:simulate_command", _QUALITY

@@ -43,7 +43,13 @@ PHRASES: Final[dict[str, tuple[str, ...]]] = {
 
 TAGS: Final = ("think", "thinking", "thought", "reasoning", "rationale", "scratchpad", "solution", "answer")
 
-CATEGORIES: Final = ("elicit_reasoning", "elicit_tags", "elicit_judging", "elicit_generation", "elicit_cleaning")
+CATEGORIES: Final = (
+    "elicit_reasoning",
+    "elicit_tags",
+    "elicit_judging",
+    "elicit_generation",
+    "elicit_cleaning",
+)
 NGRAM_BASE: Final = np.uint64(0x9E3779B97F4A7C15)
 MAX_PHRASE: Final = 8
 _SLOTS: Final = 1024

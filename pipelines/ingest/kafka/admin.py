@@ -8,12 +8,13 @@ decisions (plan.py).
 import atexit
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, for_code
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
@@ -94,6 +95,15 @@ class Admin:
             raise translated(error(), doing, self._servers)
         partitions = tuple(sorted(p["partition_index"] for p in found["partitions"]))
         return Topic(name, str(found["topic_id"]), partitions)
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Creates a topic with the cluster's default replication, unless it is there already."""
+
+        def create(client: Any) -> None:
+            with suppress(TopicAlreadyExistsError):
+                client.create_topics({name: {"num_partitions": partitions}}, wait_for_metadata=True)
+
+        self._ask(f"create topic {name}", create)
 
     def log_bounds(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Per partition: log start and last stable offset (what a read-committed reader may read up to)."""

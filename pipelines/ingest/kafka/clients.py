@@ -15,7 +15,7 @@ from pipelines.ingest.kafka.tokens import TokenSource
 
 
 class _Quiet(logging.LoggerAdapter[logging.Logger]):
-    """librdkafka's own log, never above INFO: it repeats every failed connection, and our errors say it once."""
+    """librdkafka's own log, at most INFO: it repeats every failed connection; our errors say it once."""
 
     def log(self, level: int, msg: object, *args: object, **_options: object) -> None:
         """Passes a line on."""

@@ -139,8 +139,8 @@ class _Range:
         if time.monotonic() - heard > self._stall_seconds:
             raise KafkaUnavailable(
                 f"Kafka at {self._bulk.servers} sent nothing of {self._where.name} from"
-                f" offset {self._position} on for {self._stall_seconds:g} s, though it was to reach {self._end}; check"
-                " that the broker is reachable."
+                f" offset {self._position} on for {self._stall_seconds:g} s, though it was to reach {self._end};"
+                " check that the broker is reachable."
             )
 
     def _take(self, messages: list[Message], pending: _Pending) -> None:

@@ -1,0 +1,1 @@
+"""Assets, checks, schedules, sensors, resources and partitions, one module each."""

@@ -1,0 +1,104 @@
+"""Accounts as arrays: what the group measures read from folded profiles.
+
+Belongs here: the view of `Rows` (one row per account) as counts, cell histograms and prompt samples. Not here: any
+statistic that compares accounts.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from pipelines.errors import ScarecrowError
+from pipelines.ingest.fold import Rows
+from schemas.account_hour import PROMPT_SAMPLE
+
+LONG_PROMPT: Final = 25
+"""Bytes above which two equal prompts are no coincidence ("yes" and "thank you" are; METHOD 3.2)."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The prompt samples of all accounts, one entry per account and distinct prompt, in order of account and hash.
+
+    owner: int64[m] account row. hashes: int64[m]. cells: int64[m], -1 without a cell. lengths: int64[m] bytes.
+    counts: int64[m] requests. offsets: int64[accounts + 1].
+    """
+
+    owner: NDArray[np.int64]
+    hashes: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """A accounts, ascending by the bytes of their id.
+
+    ids: string[A]. requests, completion_tokens, first_ms, last_ms: int64[A]. histogram: csr float64[A, cells], the
+    distinct prompts of the sample by cell. prompts: float64[A], sampled distinct prompts with a cell. distinct:
+    float64[A], estimate of all distinct prompts. repeats: float64[A], share of requests that repeat a prompt of the
+    account. first_turns: float64[A], share of requests that open a conversation; 1 where turn_index is missing.
+    has_turns: bool[A].
+    """
+
+    ids: pa.Array
+    requests: NDArray[np.int64]
+    completion_tokens: NDArray[np.int64]
+    first_ms: NDArray[np.int64]
+    last_ms: NDArray[np.int64]
+    histogram: csr_matrix
+    prompts: NDArray[np.float64]
+    distinct: NDArray[np.float64]
+    repeats: NDArray[np.float64]
+    first_turns: NDArray[np.float64]
+    has_turns: NDArray[np.bool_]
+    sample: Sample
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+
+def view(profiles: Rows, cells: int) -> Accounts:
+    """The view of profiles folded to one row per account; cells: size of the prompt map.
+
+    Raises ScarecrowError when an account has several rows or a cell lies outside the map.
+    """
+    size = len(profiles)
+    ids = profiles.accounts.take(pa.array(profiles.codes))
+    if size > 1 and bool(np.any(np.diff(profiles.codes) <= 0)):
+        raise ScarecrowError(
+            f"profiles hold {size} rows for {pc.count_distinct(ids).as_py()} accounts or are out of order; "
+            "fold them over the whole horizon first"
+        )
+    entries = profiles.sketches["prompts"]
+    owner = np.repeat(np.arange(size), np.diff(entries.offsets))
+    where = np.asarray(entries.payloads["prompt_cells"], dtype=np.int64)
+    if len(where) and int(where.max()) >= cells:
+        raise ScarecrowError(
+            f"profiles name cell {int(where.max())} and the prompt map has {cells}; use the map they were measured with"
+        )
+    sample = Sample(
+        owner, entries.keys.astype(np.int64), where,
+        np.asarray(entries.payloads["prompt_lengths"], dtype=np.int64), entries.counts, entries.offsets,
+    )  # fmt: skip
+    known = where >= 0
+    histogram = csr_matrix((np.ones(int(known.sum())), (owner[known], where[known])), shape=(size, cells))
+    histogram.sum_duplicates()
+    sampled = np.diff(entries.offsets).astype(np.float64)
+    seen = np.bincount(owner, weights=entries.counts, minlength=size)
+    repeats = np.where(seen > 0, 1 - sampled / np.maximum(seen, 1), 0.0)
+    requests = profiles.sum("requests")
+    turns = profiles.sum("with_turn_index")
+    return Accounts(
+        ids, requests, profiles.sum("completion_tokens"), profiles.first, profiles.last, histogram,
+        np.asarray(histogram.sum(axis=1)).ravel(),
+        np.where(sampled < PROMPT_SAMPLE, sampled, requests * (1 - repeats)), repeats,
+        np.where(turns > 0, profiles.sum("first_turns") / np.maximum(turns, 1), 1.0), turns > 0, sample,
+    )  # fmt: skip

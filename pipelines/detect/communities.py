@@ -1,0 +1,103 @@
+"""Communities of the same-source graph, cut until each is homogeneous (METHOD 3.2).
+
+Belongs here: Leiden, phi, the cut in two. Not here: whether a community harvests (`campaigns`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import igraph
+import leidenalg
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.same_source import Links, Vectors
+
+PHI_LIMIT: Final = 1.15
+_LLOYD_STEPS: Final = 12
+_DEEPEST: Final = 24
+
+
+@dataclass(frozen=True)
+class Community:
+    """members: int64[k] account rows, ascending. parent: place of the community it was cut from, -1 for none."""
+
+    members: NDArray[np.int64]
+    parent: int
+
+
+def leiden(links: Links, size: int, resolution: float, seed: int, smallest: int = 3) -> list[NDArray[np.int64]]:
+    """Communities under the constant Potts model (Traag et al. 2011): inside, more than `resolution` of all pairs are
+    linked; outside, fewer. Ordered by their first member."""
+    if len(links.a) == 0:
+        return []
+    used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
+    pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
+    graph = igraph.Graph(n=len(used), edges=pairs)
+    found = leidenalg.find_partition(
+        graph, leidenalg.CPMVertexPartition, resolution_parameter=resolution, seed=seed, n_iterations=3
+    )
+    label = np.asarray(found.membership)
+    order = np.argsort(label, kind="stable")
+    bounds = np.flatnonzero(np.diff(label[order])) + 1
+    groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
+    return sorted(groups, key=lambda group: int(group[0]))
+
+
+def phi(v: Vectors) -> float:
+    """Scatter of the members' means over what sampling noise makes of it: 1 for one list."""
+    k = len(v.n)
+    if k < 2:
+        return 1.0
+    centre = (v.n @ v.mean) / v.n.sum()
+    scatter = float(v.n @ ((v.mean - centre) ** 2).sum(axis=1))
+    return scatter / max(float(v.trace.sum()) * (k - 1) / k, 1e-12)
+
+
+def split(v: Vectors) -> NDArray[np.bool_]:
+    """Two means weighted by n, the better of several starts: along the leading principal directions of the means
+    weighted by their precision. True for the side of the later half."""
+    weight = v.n / v.n.sum()
+    centred = v.mean - weight @ v.mean
+    _, _, directions = np.linalg.svd(centred * np.sqrt(weight)[:, None], full_matrices=False)
+    best, best_loss = np.zeros(len(v.n), dtype=bool), np.inf
+    for direction in directions[:3]:
+        along = centred @ direction
+        side = along > 0
+        for _ in range(_LLOYD_STEPS):
+            if side.all() or not side.any():
+                break
+            low = weight[~side] @ centred[~side] / weight[~side].sum()
+            high = weight[side] @ centred[side] / weight[side].sum()
+            moved = ((centred - high) ** 2).sum(axis=1) < ((centred - low) ** 2).sum(axis=1)
+            if bool((moved == side).all()):
+                break
+            side = moved
+        if side.all() or not side.any():
+            continue
+        loss = sum(
+            float(weight[part] @ ((centred[part] - weight[part] @ centred[part] / weight[part].sum()) ** 2).sum(axis=1))
+            for part in (side, ~side)
+        )
+        if loss < best_loss - 1e-12:
+            best, best_loss = side, loss
+    return best
+
+
+def cut(v: Vectors, groups: Sequence[NDArray[np.int64]], limit: float = PHI_LIMIT, smallest: int = 3) -> list[Community]:
+    """The groups and all that they are cut into, parents before children; what is below `limit` is not cut further."""
+    found: list[Community] = []
+    waiting = [(group, -1, 0) for group in reversed(groups)]
+    while waiting:
+        members, parent, depth = waiting.pop()
+        place = len(found)
+        found.append(Community(members, parent))
+        inside = v.take(members)
+        if depth >= _DEEPEST or phi(inside) <= limit:
+            continue
+        side = split(inside)
+        for part in (members[side], members[~side]):
+            if smallest <= len(part) < len(members):
+                waiting.append((part, place, depth + 1))
+    return found

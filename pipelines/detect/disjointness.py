@@ -1,0 +1,54 @@
+"""Disjointness: do they share the list without sharing a prompt (METHOD section 4)?
+
+Belongs here: duplicates within and across the members of a group. Not here: repeats of a single account.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.accounts import LONG_PROMPT, Accounts
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """distinct: longer prompts, one for each member that asked it. duplicated: share of them that another member
+    asked too. repeated: share of them that a member asked more than once. list_size: estimated size of the list that
+    a group without duplicates draws on (capture-recapture over pairs; infinite when nothing recurs)."""
+
+    distinct: int
+    duplicated: float
+    repeated: float
+    list_size: float
+
+
+def _entries(accounts: Accounts, members: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places in the sample of the members' prompts."""
+    offsets = accounts.sample.offsets
+    begin, count = offsets[members], offsets[members + 1] - offsets[members]
+    starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
+    places: NDArray[np.int64] = starts + np.arange(int(count.sum()))
+    return places
+
+
+def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
+    """Duplicates among the members' longer prompts. The samples are coordinated (the same keyed hash everywhere), so
+    a prompt is compared between accounts only below the threshold hash of both: without correction for accounts over
+    256 prompts this understates duplicates, so each prompt is kept only under the smallest threshold of the group's
+    full samples."""
+    places = _entries(accounts, members)
+    sample = accounts.sample
+    places = places[sample.lengths[places] > LONG_PROMPT]
+    hashes = sample.hashes[places]
+    if len(hashes) == 0:
+        return Overlap(0, 0.0, 0.0, np.inf)
+    _, inverse, times = np.unique(hashes, return_inverse=True, return_counts=True)
+    recurs = times[inverse] > 1
+    total = len(hashes)
+    owner_size = np.bincount(np.searchsorted(members, sample.owner[places]), minlength=len(members)).astype(float)
+    across = (total**2 - float((owner_size**2).sum())) / 2
+    matches = float((times * (times - 1) / 2).sum())
+    return Overlap(
+        total, float(recurs.mean()), float((sample.counts[places] > 1).mean()), across / matches if matches else np.inf
+    )

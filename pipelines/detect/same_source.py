@@ -1,0 +1,274 @@
+"""Same-source test: are two accounts fed from one list (METHOD section 3)?
+
+    D2(a,b) = |m_a - m_b|^2 - tr S_a / n_a - tr S_b / n_b
+    SE      = sqrt(2) (s_a / n_a + s_b / n_b),  s = sqrt(tr S^2)
+
+SE is METHOD's with tr(S_a S_b) = s_a s_b: exact when both accounts draw on one distribution (the hypothesis that is
+tested), an upper bound otherwise (Cauchy-Schwarz). The weight of a link is a log Bayes factor: D2 = 0 against the
+population's own distribution of D2, taken from pairs with a small SE, both blurred by the pair's SE.
+
+Belongs here: means, scatter, the Bayes factor, the search over all pairs. Not here: what a group of links means.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+BLOCK: Final = 4096
+_GRID_SE: Final = 40
+_GRID_D2: Final = 400
+_SAMPLE_PAIRS: Final = 200_000
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Mean and scatter of A accounts in d dimensions.
+
+    n: float64[A] prompts. mean: float64[A, d]. trace: float64[A], tr S (unbiased; 0 below two prompts).
+    spread: float64[A], sqrt(tr S^2).
+    """
+
+    n: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    trace: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    @property
+    def noise(self) -> NDArray[np.float64]:
+        """What an account adds to the standard error of D2: sqrt(2) s / n; infinite below two prompts."""
+        return np.where(self.n >= 2, np.sqrt(2.0) * self.spread / np.maximum(self.n, 1), np.inf)
+
+    def take(self, rows: NDArray[np.int64]) -> "Vectors":
+        """The same for some accounts."""
+        return Vectors(self.n[rows], self.mean[rows], self.trace[rows], self.spread[rows])
+
+
+@dataclass(frozen=True)
+class Links:
+    """Linked pairs a < b, ordered by a and b. a, b: int64[m] account rows. weight: float64[m], log Bayes factor."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    d2: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BayesFactor:
+    """Log Bayes factor of "one list" over "two people" as a table over (SE, D2).
+
+    se: float64[S] ascending. low, step: the D2 grid is low + step * j. table: float64[S, G].
+    """
+
+    se: NDArray[np.float64]
+    low: float
+    step: float
+    table: NDArray[np.float64]
+
+
+def usable_centroids(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Centroids in float64; those of cells that the fit left empty (far outside the unit ball) become 0."""
+    z = centroids.astype(np.float64)
+    z[np.abs(z).max(axis=1) > 2] = 0
+    return z
+
+
+@njit(cache=True, nogil=True)
+def _scatter(
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    z: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    n: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    trace: NDArray[np.float64],
+    spread: NDArray[np.float64],
+) -> None:
+    """squares: (z_c . z_d)^2. Fills n, mean, tr S and sqrt(tr S^2), the latter freed of its small-sample excess."""
+    for i in range(len(n)):
+        begin, end = indptr[i], indptr[i + 1]
+        total = 0.0
+        for j in range(begin, end):
+            total += weights[j]
+        n[i] = total
+        if total <= 0:
+            continue
+        length = 0.0
+        for j in range(begin, end):
+            share = weights[j] / total
+            c = indices[j]
+            for k in range(z.shape[1]):
+                mean[i, k] += share * z[c, k]
+                length += share * z[c, k] * z[c, k]
+        middle = 0.0
+        for k in range(z.shape[1]):
+            middle += mean[i, k] * mean[i, k]
+        if total < 2:
+            continue
+        trace[i] = max(total / (total - 1) * (length - middle), 0.0)
+        second = middle * middle
+        for j in range(begin, end):
+            share = weights[j] / total
+            c = indices[j]
+            along = 0.0
+            for k in range(z.shape[1]):
+                along += z[c, k] * mean[i, k]
+            second -= 2 * share * along * along
+            for l in range(begin, end):
+                second += share * weights[l] / total * squares[c, indices[l]]
+        spread[i] = np.sqrt(max(second - trace[i] * trace[i] / total, 0.2 * second, 0.0))
+
+
+def vectors(histogram: csr_matrix, z: NDArray[np.float64]) -> Vectors:
+    """Mean and scatter of every row of a cell histogram (csr float64[A, cells]) under centroids z."""
+    size = histogram.shape[0]
+    squares = (z @ z.T) ** 2
+    n, trace, spread = (np.zeros(size) for _ in range(3))
+    mean = np.zeros((size, z.shape[1]))
+    _scatter(
+        histogram.indptr, histogram.indices, histogram.data, z, squares, n, mean, trace, spread
+    )
+    return Vectors(n, mean, trace, spread)
+
+
+def pair_d2(v: Vectors, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+    """D2 of the pairs (a, b)."""
+    d2: NDArray[np.float64] = (
+        ((v.mean[a] - v.mean[b]) ** 2).sum(axis=1)
+        - v.trace[a] / np.maximum(v.n[a], 1)
+        - v.trace[b] / np.maximum(v.n[b], 1)
+    )
+    return d2
+
+
+def bayes_factor(v: Vectors, rows: NDArray[np.int64], seed: int = 0) -> BayesFactor:
+    """The table for the population of these accounts (int64, row numbers of v).
+
+    The population's D2 is read off random pairs of the quarter of the accounts with the least noise; a floor of one
+    pair in a thousand, spread evenly up to the median, keeps a population that is nowhere near 0 from making links
+    certain.
+    """
+    noise = v.noise[rows]
+    quiet = rows[noise <= np.quantile(noise, 0.25)] if len(rows) else rows
+    rng = np.random.default_rng(seed)
+    a, b = (quiet[rng.integers(0, max(len(quiet), 1), _SAMPLE_PAIRS)] for _ in range(2)) if len(quiet) > 1 else (quiet, quiet)
+    apart = a != b
+    seen = np.maximum(pair_d2(v, a[apart], b[apart]), 0.0)
+    if len(seen) == 0:
+        seen = np.array([0.3])
+    top = float(max(np.quantile(seen, 0.999), 1e-3))
+    edges = np.linspace(0.0, top, 201)
+    mass = np.histogram(np.minimum(seen, top * (1 - 1e-9)), edges)[0] / len(seen)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    low_half = middle <= np.median(seen)
+    mass = mass * 0.999 + 0.001 * low_half / max(int(low_half.sum()), 1)
+    se = np.geomspace(max(float(noise.min(initial=1e-3)) * 2, 1e-5), max(float(np.median(seen)), 1e-3), _GRID_SE)
+    low = -3.0 * float(se[-1])
+    step = (top - low) / (_GRID_D2 - 1)
+    grid = low + step * np.arange(_GRID_D2)
+    table = np.empty((_GRID_SE, _GRID_D2))
+    for i, width in enumerate(se):
+        blurred = np.sqrt(width**2 + (edges[1] - edges[0]) ** 2 / 12)
+        far = np.exp(-0.5 * ((grid[:, None] - middle[None, :]) / blurred) ** 2) @ mass / blurred
+        # A list drawn without replacement has a D2 a little below 0: what lies below 0 counts as 0.
+        near = -0.5 * (np.maximum(grid, 0.0) / width) ** 2 - np.log(width)
+        at_zero = np.exp(-0.5 * (middle / blurred) ** 2) @ mass / blurred
+        table[i] = near - np.log(np.where(grid < 0, at_zero, np.maximum(far, 1e-300)))
+    return BayesFactor(se, low, step, table)
+
+
+@njit(cache=True, nogil=True)
+def _weight(d2: float, se: float, grid: NDArray[np.float64], low: float, step: float, table: NDArray[np.float64]) -> float:
+    if not se < grid[-1]:
+        return -np.inf
+    i = min(np.searchsorted(grid, se), len(grid) - 1)
+    j = int((d2 - low) / step + 0.5)
+    return float(table[i, min(max(j, 0), table.shape[1] - 1)])
+
+
+@njit(cache=True, nogil=True)
+def _collect(
+    product: NDArray[np.float32],
+    first: int,
+    second: int,
+    self_a: NDArray[np.float64],
+    self_b: NDArray[np.float64],
+    noise_a: NDArray[np.float64],
+    noise_b: NDArray[np.float64],
+    cutoff: NDArray[np.float64],
+    grid: NDArray[np.float64],
+    low: float,
+    step: float,
+    table: NDArray[np.float64],
+    threshold: float,
+    out_a: NDArray[np.int64],
+    out_b: NDArray[np.int64],
+    out_w: NDArray[np.float64],
+    out_d: NDArray[np.float64],
+) -> int:
+    """Links of one block of the product. Returns how many there are; writes as many as there is room for."""
+    count = 0
+    for i in range(product.shape[0]):
+        for j in range(product.shape[1]):
+            if first + i >= second + j:
+                continue
+            d2 = self_a[i] + self_b[j] - 2.0 * product[i, j]
+            if d2 > cutoff[i]:
+                continue
+            weight = _weight(d2, noise_a[i] + noise_b[j], grid, low, step, table)
+            if weight >= threshold:
+                if count < len(out_a):
+                    out_a[count] = first + i
+                    out_b[count] = second + j
+                    out_w[count] = weight
+                    out_d[count] = d2
+                count += 1
+    return count
+
+
+def _cutoffs(noise: NDArray[np.float64], factor: BayesFactor, threshold: float) -> NDArray[np.float64]:
+    """D2 above which no partner whatever can be linked, for each account."""
+    passes = factor.table >= threshold
+    last = np.where(passes.any(axis=1), factor.table.shape[1] - np.argmax(passes[:, ::-1], axis=1), 0)
+    furthest = factor.low + factor.step * last
+    largest = np.maximum.accumulate(furthest[::-1])[::-1]
+    place = np.minimum(np.searchsorted(factor.se, noise), len(factor.se) - 1)
+    return np.where(np.isfinite(noise), largest[place], -np.inf)
+
+
+def link(v: Vectors, factor: BayesFactor, threshold: float, block: int = BLOCK) -> Links:
+    """All pairs of v whose log Bayes factor is at least `threshold`: blocks of a float32 product, exact otherwise.
+
+    Memory is bounded by the block and by the links found.
+    """
+    size = len(v.n)
+    mean = v.mean.astype(np.float32)
+    own = (mean.astype(np.float64) ** 2).sum(axis=1) - v.trace / np.maximum(v.n, 1)
+    noise = v.noise
+    cutoff = _cutoffs(noise, factor, threshold)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]] = []
+    room = 1 << 16
+    for first in range(0, size, block):
+        rows = slice(first, min(first + block, size))
+        for second in range(first, size, block):
+            columns = slice(second, min(second + block, size))
+            product = mean[rows] @ mean[columns].T
+            while True:
+                a, b = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+                w, d = np.empty(room), np.empty(room)
+                found = _collect(
+                    product, first, second, own[rows], own[columns], noise[rows], noise[columns], cutoff[rows],
+                    factor.se, factor.low, factor.step, factor.table, threshold, a, b, w, d,
+                )  # fmt: skip
+                if found <= room:
+                    break
+                room = 2 * found
+            parts.append((a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()))
+    a, b, w, d = (np.concatenate([part[k] for part in parts]) if parts else np.empty(0) for k in range(4))
+    order = np.lexsort((b, a))
+    return Links(a[order].astype(np.int64), b[order].astype(np.int64), w[order], d[order])
