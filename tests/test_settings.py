@@ -15,7 +15,7 @@ from pipelines.errors import ScarecrowError, UsageError
 from pipelines.settings import Settings, hash_key, key_file, load_settings, setting_rows, settings_hash, variable
 
 # kafka-python reads its own files through a deprecated function when it is imported.
-pytestmark = pytest.mark.filterwarnings("ignore:read_text is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:(read|open)_text is deprecated:DeprecationWarning")
 
 SECRET = "correct horse battery staple"
 

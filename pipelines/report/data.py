@@ -108,7 +108,7 @@ def _add_charts(mart: Mart, data: ReportData) -> None:
         for a in activity:
             stacked[key][a.day] = stacked[key].get(a.day, 0) + a.requests
         data.charts[f"campaign-{campaign.rank}-why"] = _chart("why", why_values(details))
-        data.charts[f"campaign-{campaign.rank}-days"] = _chart("timeline", day_values(activity, first, days))
+        data.charts[f"campaign-{campaign.rank}-days"] = _chart("days", day_values(activity, first, days))
     for account, details in zip(data.accounts, data.account_details, strict=True):
         activity = queries.account_activity(mart, account.account_id)
         others = means.get(account.campaign_id or "")

@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from pipelines.cli import lazy
+from pipelines.cli import commands, lazy
 from pipelines.cli.commands import CommandSpec
 
 
@@ -27,7 +27,7 @@ def install(monkeypatch: pytest.MonkeyPatch, raised: BaseException | None) -> No
     module.probe_command = probe_command  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pipelines.cli.probe_module", module)
     specs = (
-        *lazy.COMMANDS,
+        *commands.COMMANDS,
         CommandSpec("probe", "Probes.", "probe_module:probe_command", "Test"),
         CommandSpec("gone", "Is not there.", "no_such_module:command", "Test"),
     )

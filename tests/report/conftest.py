@@ -15,6 +15,6 @@ def mart_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def hostile_mart_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mart in which ids, reasons, evidence, authors and sources are attacks."""
-    return SmallMart(
-        ids=HOSTILE, campaign_ids=HOSTILE[:3], texts=HOSTILE, campaign_sizes=(12, 8, 4)
-    ).write(tmp_path_factory.mktemp("hostile") / "mart.duckdb")
+    return SmallMart(ids=HOSTILE, campaign_ids=HOSTILE[:3], texts=HOSTILE, campaign_sizes=(12, 8, 4)).write(
+        tmp_path_factory.mktemp("hostile") / "mart.duckdb"
+    )
