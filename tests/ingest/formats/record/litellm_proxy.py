@@ -41,7 +41,7 @@ KEYS = {KEYS!r}
 async def authenticate(request, api_key):
     if api_key not in KEYS:
         raise ProxyException(message="unknown key", type="auth_error", param="api_key", code=401)
-    user, _team, org = KEYS[api_key]
+    user, team, org = KEYS[api_key]
     return UserAPIKeyAuth(api_key=api_key, user_id=user, team_id=team, org_id=org)
 """
 CONFIG = f"""
@@ -215,6 +215,8 @@ def main() -> None:
             proxy.terminate()
             proxy.wait(30)
             sink.shutdown()
+    if lost := [row for row in truth if row["event_id"] is None and row["kind"] != "refused"]:
+        raise SystemExit(f"the proxy refused {len(lost)} calls that it should have answered")
     options.truth.write_text("".join(json.dumps(row) + "\n" for row in truth))
 
 
