@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipelines.ingest.simd import PADDING, plain_bytes, word_at
 from schemas.request import FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
 
 ABSENT: Final = 0
@@ -46,42 +47,65 @@ SCAN_REASONS: Final = {
     EMPTY: "empty record",
 }
 
-_FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME: Final = np.uint64(0x100000001B3)
 _SLOTS: Final = 256
-
-
-def _fnv(data: bytes) -> int:
-    value = int(_FNV_OFFSET)
-    for byte in data:
-        value = ((value ^ byte) * int(_FNV_PRIME)) & 0xFFFFFFFFFFFFFFFF
-    return value
+_NAME_WORDS: Final = 3
+_MIX: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 
 def _key_table() -> tuple[NDArray[np.uint64], NDArray[np.int8]]:
-    hashes = np.zeros(_SLOTS, dtype=np.uint64)
+    """(words, fields): the names of the fields as three little-endian words each, padded with zeros; and an
+    open-addressing table of 256 slots that leads to a field, -1 where it is free."""
+    words = np.zeros((len(FIELDS), _NAME_WORDS), dtype=np.uint64)
     fields = np.full(_SLOTS, -1, dtype=np.int8)
     for index, field in enumerate(FIELDS):
-        value = _fnv(field.name.encode())
-        slot = (value >> 20) % _SLOTS
+        name = field.name.encode().ljust(8 * _NAME_WORDS, b"\0")
+        if len(name) > 8 * _NAME_WORDS:
+            raise ValueError(f"field name over {8 * _NAME_WORDS} bytes: {field.name}")
+        words[index] = np.frombuffer(name, dtype="<u8")
+        value = 0
+        for word, mix in zip(words[index].tolist(), _MIX, strict=True):
+            value ^= word * mix & 0xFFFFFFFFFFFFFFFF
+        slot = value >> 56
         while fields[slot] >= 0:
             slot = (slot + 1) % _SLOTS
-        hashes[slot] = value
         fields[slot] = index
-    return hashes, fields
+    return words, fields
 
 
-def _byte_classes() -> NDArray[np.uint8]:
-    """0: plain character inside a string; 1: anything that needs a look."""
-    classes = np.ones(256, dtype=np.uint8)
-    classes[0x20:0x80] = 0
-    classes[ord('"')] = 1
-    classes[ord("\\")] = 1
-    return classes
+_KEY_WORDS, _KEY_FIELDS = _key_table()
 
 
-_KEY_HASHES, _KEY_FIELDS = _key_table()
-_CLASSES = _byte_classes()
+@njit(cache=True, nogil=True)
+def _field_of(
+    buf: NDArray[np.uint8], begin: int, size: int, words: NDArray[np.uint64], fields: NDArray[np.int8]
+) -> int:
+    """Index of the field of that name; -1 when it is none of ours."""
+    if size > 24 or size == 0:
+        return -1
+    all_bits = np.uint64(0xFFFFFFFFFFFFFFFF)
+    first = word_at(buf, begin)
+    second = np.uint64(0)
+    third = np.uint64(0)
+    if size < 8:
+        first &= all_bits >> np.uint64(64 - 8 * size)
+    elif size > 8:
+        second = word_at(buf, begin + 8)
+        if size < 16:
+            second &= all_bits >> np.uint64(128 - 8 * size)
+        elif size > 16:
+            third = word_at(buf, begin + 16) & (all_bits >> np.uint64(192 - 8 * size))
+    value = (
+        first * np.uint64(0x9E3779B97F4A7C15)
+        ^ second * np.uint64(0xC2B2AE3D27D4EB4F)
+        ^ third * np.uint64(0x165667B19E3779F9)
+    )
+    slot = value >> np.uint64(56)
+    while fields[slot] >= 0:
+        field = np.int64(fields[slot])
+        if words[field, 0] == first and words[field, 1] == second and words[field, 2] == third:
+            return field
+        slot = (slot + np.uint64(1)) & np.uint64(255)
+    return -1
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -116,15 +140,18 @@ def _is_hex(byte: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _string(buf: NDArray[np.uint8], at: int, end: int, classes: NDArray[np.uint8]) -> tuple[int, int, int]:
+def _string(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
     """Scan a string whose opening quote is at at-1. Returns (position of the closing quote, escaped, error).
 
-    The buffer holds a byte below 0x20 at `end`, so the inner loop needs no bound.
+    Behind the last record the buffer holds zeros, so the inner loop needs no bound.
     """
     escaped = 0
     while True:
-        while classes[buf[at]] == 0:
-            at += 1
+        step = plain_bytes(buf, at)
+        at += step
+        while step == 32:
+            step = plain_bytes(buf, at)
+            at += step
         if at >= end:
             return at, escaped, 9
         byte = buf[at]
@@ -207,6 +234,80 @@ def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
     return at
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
+    value = 0
+    for k in range(4):
+        byte = np.int64(buf[at + k])
+        if byte >= 97:
+            digit = byte - 87
+        elif byte >= 65:
+            digit = byte - 55
+        else:
+            digit = byte - 48
+        value = value * 16 + digit
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
+    """Resolve the escapes of a scanned string in place; returns its new size. A lone surrogate becomes U+FFFD."""
+    read = begin
+    write = begin
+    stop = begin + size
+    while read < stop:
+        byte = buf[read]
+        if byte != 92:
+            buf[write] = byte
+            write += 1
+            read += 1
+            continue
+        kind = buf[read + 1]
+        if kind != 117:
+            read += 2
+            if kind == 110:
+                kind = 10
+            elif kind == 116:
+                kind = 9
+            elif kind == 114:
+                kind = 13
+            elif kind == 98:
+                kind = 8
+            elif kind == 102:
+                kind = 12
+            buf[write] = kind
+            write += 1
+            continue
+        code = _hex_value(buf, read + 2)
+        read += 6
+        if 0xD800 <= code <= 0xDBFF and read + 6 <= stop and buf[read] == 92 and buf[read + 1] == 117:
+            low = _hex_value(buf, read + 2)
+            if 0xDC00 <= low <= 0xDFFF:
+                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
+                read += 6
+        if 0xD800 <= code <= 0xDFFF:
+            code = 0xFFFD
+        if code < 0x80:
+            buf[write] = code
+            write += 1
+        elif code < 0x800:
+            buf[write] = 0xC0 | (code >> 6)
+            buf[write + 1] = 0x80 | (code & 0x3F)
+            write += 2
+        elif code < 0x10000:
+            buf[write] = 0xE0 | (code >> 12)
+            buf[write + 1] = 0x80 | ((code >> 6) & 0x3F)
+            buf[write + 2] = 0x80 | (code & 0x3F)
+            write += 3
+        else:
+            buf[write] = 0xF0 | (code >> 18)
+            buf[write + 1] = 0x80 | ((code >> 12) & 0x3F)
+            buf[write + 2] = 0x80 | ((code >> 6) & 0x3F)
+            buf[write + 3] = 0x80 | (code & 0x3F)
+            write += 4
+    return write - begin
+
+
 @njit(cache=True, nogil=True)
 def _record(
     buf: NDArray[np.uint8],
@@ -216,9 +317,8 @@ def _record(
     begins: NDArray[np.int64],
     sizes: NDArray[np.int32],
     kinds: NDArray[np.uint8],
-    key_hashes: NDArray[np.uint64],
+    key_words: NDArray[np.uint64],
     key_fields: NDArray[np.int8],
-    classes: NDArray[np.uint8],
     max_depth: int,
 ) -> int:
     at = _space(buf, at, end)
@@ -239,20 +339,14 @@ def _record(
         if state == 2 or state == 3:
             if byte == 34:
                 begin = at + 1
-                at, escaped, error = _string(buf, begin, end, classes)
+                at, escaped, error = _string(buf, begin, end)
                 if error:
                     return error
                 if depth == 1:
-                    field = -1
-                    value = np.uint64(0xCBF29CE484222325)
-                    for k in range(begin, at):
-                        value = (value ^ np.uint64(buf[k])) * np.uint64(0x100000001B3)
-                    slot = (value >> np.uint64(20)) & np.uint64(255)
-                    while key_fields[slot] >= 0:
-                        if key_hashes[slot] == value:
-                            field = key_fields[slot]
-                            break
-                        slot = (slot + np.uint64(1)) & np.uint64(255)
+                    size = at - begin
+                    if escaped:
+                        size = _unescape(buf, begin, size)
+                    field = _field_of(buf, begin, size, key_words, key_fields)
                     if field >= 0 and kinds[field, row] != 0:
                         return 6
                 at = _space(buf, at + 1, end)
@@ -285,7 +379,7 @@ def _record(
             begin = at
             if byte == 34:
                 begin = at + 1
-                at, escaped, error = _string(buf, begin, end, classes)
+                at, escaped, error = _string(buf, begin, end)
                 if error:
                     return error
                 kind = 1 + escaped
@@ -381,9 +475,8 @@ def _scan(
     sizes: NDArray[np.int32],
     kinds: NDArray[np.uint8],
     errors: NDArray[np.int32],
-    key_hashes: NDArray[np.uint64],
+    key_words: NDArray[np.uint64],
     key_fields: NDArray[np.int8],
-    classes: NDArray[np.uint8],
     max_depth: int,
     max_bytes: int,
 ) -> None:
@@ -392,82 +485,8 @@ def _scan(
             errors[row] = 7
             continue
         errors[row] = _record(
-            buf, starts[row], ends[row], row, begins, sizes, kinds, key_hashes, key_fields, classes, max_depth
+            buf, starts[row], ends[row], row, begins, sizes, kinds, key_words, key_fields, max_depth
         )
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
-    value = 0
-    for k in range(4):
-        byte = np.int64(buf[at + k])
-        if byte >= 97:
-            digit = byte - 87
-        elif byte >= 65:
-            digit = byte - 55
-        else:
-            digit = byte - 48
-        value = value * 16 + digit
-    return value
-
-
-@njit(cache=True, nogil=True)
-def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
-    """Resolve the escapes of a scanned string in place; returns its new size. A lone surrogate becomes U+FFFD."""
-    read = begin
-    write = begin
-    stop = begin + size
-    while read < stop:
-        byte = buf[read]
-        if byte != 92:
-            buf[write] = byte
-            write += 1
-            read += 1
-            continue
-        kind = buf[read + 1]
-        if kind != 117:
-            read += 2
-            if kind == 110:
-                kind = 10
-            elif kind == 116:
-                kind = 9
-            elif kind == 114:
-                kind = 13
-            elif kind == 98:
-                kind = 8
-            elif kind == 102:
-                kind = 12
-            buf[write] = kind
-            write += 1
-            continue
-        code = _hex_value(buf, read + 2)
-        read += 6
-        if 0xD800 <= code <= 0xDBFF and read + 6 <= stop and buf[read] == 92 and buf[read + 1] == 117:
-            low = _hex_value(buf, read + 2)
-            if 0xDC00 <= low <= 0xDFFF:
-                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
-                read += 6
-        if 0xD800 <= code <= 0xDFFF:
-            code = 0xFFFD
-        if code < 0x80:
-            buf[write] = code
-            write += 1
-        elif code < 0x800:
-            buf[write] = 0xC0 | (code >> 6)
-            buf[write + 1] = 0x80 | (code & 0x3F)
-            write += 2
-        elif code < 0x10000:
-            buf[write] = 0xE0 | (code >> 12)
-            buf[write + 1] = 0x80 | ((code >> 6) & 0x3F)
-            buf[write + 2] = 0x80 | (code & 0x3F)
-            write += 3
-        else:
-            buf[write] = 0xF0 | (code >> 18)
-            buf[write + 1] = 0x80 | ((code >> 12) & 0x3F)
-            buf[write + 2] = 0x80 | ((code >> 6) & 0x3F)
-            buf[write + 3] = 0x80 | (code & 0x3F)
-            write += 4
-    return write - begin
 
 
 @njit(cache=True, nogil=True)
@@ -495,7 +514,7 @@ class Spans:
 
     def __init__(self, payload: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         size = len(payload)
-        self.text = np.empty(size + 8, dtype=np.uint8)
+        self.text = np.empty(size + PADDING, dtype=np.uint8)
         self.text[:size] = np.frombuffer(payload, dtype=np.uint8)
         self.text[size:] = 0
         shape = (len(FIELDS), len(starts))
@@ -505,6 +524,6 @@ class Spans:
         self.errors = np.zeros(len(starts), dtype=np.int32)
         _scan(
             self.text, starts, ends, self.begins, self.sizes, self.kinds, self.errors,
-            _KEY_HASHES, _KEY_FIELDS, _CLASSES, MAX_DEPTH, MAX_RECORD_BYTES,
+            _KEY_WORDS, _KEY_FIELDS, MAX_DEPTH, MAX_RECORD_BYTES,
         )  # fmt: skip
         _unescape_all(self.text, self.begins, self.sizes, self.kinds, self.errors)

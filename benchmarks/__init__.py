@@ -1,0 +1,1 @@
+"""Programs that measure, each against something real in the same run."""

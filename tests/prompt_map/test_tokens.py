@@ -1,0 +1,33 @@
+"""Tokens against a plain tokenizer."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.naive import token_hash, tokens_of
+from pipelines.prompt_map.tokens import LETTERS, hashes, tokenize
+
+_texts = st.text(st.characters(codec="utf-8"), max_size=80) | st.text("aB9é <>/ßİ中あ한😀\u0301.\n", max_size=60)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_texts)
+def test_as_the_plain_tokenizer(text: str) -> None:
+    data = np.frombuffer(text.encode() + bytes(64), dtype=np.uint8)
+    out = np.zeros(4096, dtype=np.uint64)
+    angled = np.zeros(4096, dtype=np.uint8)
+    count = tokenize(data, 0, len(text.encode()), LETTERS, out, angled)
+    tokens, tags = tokens_of(text)
+    assert out[:count].tolist() == [token_hash(token) for token in tokens]
+    assert angled[:count].astype(bool).tolist() == tags
+
+
+def test_examples() -> None:
+    assert tokens_of("Don't STOP, naïve Straße-2") [0] == ["don", "t", "stop", "naïve", "straße", "2"]
+    assert tokens_of("逐步 思考")[0] == ["逐", "步", "思", "考"]
+    assert tokens_of("<think>x</think> a<b") == (["think", "x", "think", "a", "b"], [True, False, True, False, True])
+
+
+def test_at_most_so_many_tokens() -> None:
+    assert len(hashes("a " * 5000)) == 4096
+    assert len(hashes("中" * 5000)) == 4096
