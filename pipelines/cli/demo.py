@@ -1,6 +1,7 @@
 """`scarecrow demo`: planted campaigns through every stage, to a ranked table and a report."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,9 @@ def demo_command(
     from pipelines.ingest.cycle import IngestOptions
     from pipelines.ingest.run import ingest, open_source
     from pipelines.lake.tables import Lake
+    from pipelines.mart.open import open_mart
     from pipelines.prompt_map.store import NO_MAP
+    from pipelines.report.page import write_report
     from pipelines.settings import hash_key, settings_hash
     from pipelines.simulate.demo import simulate_demo
 
@@ -53,9 +56,8 @@ def demo_command(
     totals = ingest(lake, uri, source, options, now_ms)
     say(f"ingested {totals.rows:,} requests, {totals.rejects} rejects, in {totals.cycles} commit(s)")
     _rank_and_show(lake.path, mart, settings.rank.horizon_days, settings_hash(settings), log / "truth.json", say)
-    from pipelines.report.build import write_report
-
-    write_report(str(mart), out / "report.html")
+    with open_mart(str(mart)) as opened:
+        write_report(opened, out / "report.html")
     say(f"report {out / 'report.html'}")
     typer.echo(
         f"\nAsk further:  scarecrow explain ACCOUNT_OR_CAMPAIGN --mart {mart}\n"
@@ -63,22 +65,20 @@ def demo_command(
     )
 
 
-def _rank_and_show(lake: Path, mart: Path, days: float, settings_hash: str, truth: Path, say: object) -> None:
-    from collections.abc import Callable
-    from typing import cast
-
+def _rank_and_show(
+    lake: Path, mart: Path, days: float, settings_hash: str, truth: Path, say: Callable[[str], None]
+) -> None:
     from dagster_project.in_process import rank_in_process
     from pipelines.cli.table import print_table
-    from pipelines.evaluate.truth import read_truth
+    from pipelines.evaluate.tables import read_truth
     from pipelines.mart.open import open_mart
     from pipelines.mart.queries import campaigns, suspects
 
-    tell = cast(Callable[[str], None], say)
     rank_in_process(lake, mart, days, None, settings_hash)
     with open_mart(str(mart)) as opened:
         groups, accounts = campaigns(opened, 8), suspects(opened, 12)
-    tell(f"ranked {len(groups)} campaigns; the first accounts and what they are in truth:")
-    planted = read_truth(truth)
+    say(f"ranked {len(groups)} campaigns; the first accounts and what they are in truth:")
+    planted = dict(read_truth(truth).accounts.select("account_id", "class").iter_rows())
     print_table(
         ["#", "campaign", "score", "accounts", "calls", "why"],
         [
@@ -90,7 +90,7 @@ def _rank_and_show(lake: Path, mart: Path, days: float, settings_hash: str, trut
     print_table(
         ["#", "account", "score", "campaign", "calls", "in truth"],
         [
-            [str(a.rank), a.account_id, f"{a.score:.1f}", a.campaign_id or "", f"{a.requests:,}", planted.kind_of(a.account_id)]
+            [str(a.rank), a.account_id, f"{a.score:.1f}", a.campaign_id or "", f"{a.requests:,}", planted[a.account_id]]
             for a in accounts
         ],
         right=[0, 2, 4],
