@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted by Ctrl-C,
 left. Commands raise ScarecrowError (1) or UsageError (2) and never print errors themselves.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -74,6 +75,8 @@ def run(arguments: Sequence[str]) -> int:
 
     `--debug` is accepted anywhere before a lone `--`, so that it can be added to the end of a failed command.
     """
+    # Libraries speak when something is wrong; configured before them, or some configure it themselves.
+    logging.basicConfig(level=logging.WARNING, format="scarecrow: %(message)s")
     options = list(arguments)
     ahead = options[: options.index("--")] if "--" in options else options
     debug = "--debug" in ahead
