@@ -1,7 +1,7 @@
 """A small mart with plausible rows, made with the DDL of schemas.mart, for tests of what reads a mart.
 
-It is no ranking: scores are drawn so that contributions add up, ranks follow scores, and members of campaigns come
-first. Same seed, same mart.
+It is no ranking: scores are drawn so that contributions add up, ranks follow scores, and members of campaigns
+come first. Same seed, same mart.
 """
 
 import random
@@ -15,20 +15,25 @@ import pyarrow as pa
 
 from pipelines.mart.macros import install_macros
 from schemas.describe import Relation
-from schemas.mart import MART
+from schemas.mart import ACCOUNT_PROFILES, MART
 from schemas.missing import unavailable
 
 AS_OF = datetime(2026, 11, 14, tzinfo=UTC)
 HORIZON_DAYS = 14
 
 EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
-    ("group", "same_source", 0, "colleagues who work through one task list"),
-    ("group", "disjointness", 0.05, "a shared list that is split up on purpose, such as an annotation project"),
-    ("systematicity", "first_turn_share", 0.55, "an application that never follows up, such as a batch job"),
-    ("systematicity", "repeat_share", 0.18, "a tool that never asks the same twice"),
+    ("group", "same_source_campaign", 0, "colleagues who work through one task list"),
+    (
+        "group",
+        "disjointness",
+        0.05,
+        "a shared list that is split up on purpose, such as an annotation project",
+    ),
+    ("systematicity", "first_turns", 0.55, "an application that never follows up, such as a batch job"),
+    ("diversity", "evenness", 0.18, "many people behind one account"),
     ("coverage", "cells_at_30", 14, "a gateway in front of many people"),
-    ("elicitation", "elicitation_share", 0.02, "a declared maker of synthetic data"),
-    ("tempo", "longest_idle_hours", 19, "a scheduled job that runs around the clock"),
+    ("elicitation", "elicit_generation", 0.02, "a declared maker of synthetic data"),
+    ("tempo", "no_idle_period", 19, "a scheduled job that runs around the clock"),
     ("linkage", "network", 0, "an office or a VPN"),
 )
 
@@ -84,11 +89,18 @@ class SmallMart:
         self._rest()
 
     def _reason(
-        self, draw: random.Random, account: str, guilty: bool, family: str, reason: str, peer: float, cause: str
+        self,
+        draw: random.Random,
+        account: str,
+        guilty: bool,
+        family: str,
+        reason: str,
+        peer: float,
+        cause: str,
     ) -> dict[str, object]:
         gone = reason == "network" and "client_ip" in self.missing
         high = draw.uniform(0.6, 2.6) if guilty else draw.uniform(-0.9, 0.35)
-        share = "share" in reason or reason == "disjointness"
+        share = peer < 1 and family != "group" and reason != "network"
         value = min(1.0, max(0.0, peer + high * 0.17)) if share else max(0.0, round(peer + high * 6))
         return {
             "as_of": AS_OF,
@@ -102,7 +114,9 @@ class SmallMart:
             "ordinary_cause": cause,
         }
 
-    def _account(self, draw: random.Random, rank: int, score: float, account: str, campaign: str | None) -> None:
+    def _account(
+        self, draw: random.Random, rank: int, score: float, account: str, campaign: str | None
+    ) -> None:
         days = sorted(draw.sample(range(HORIZON_DAYS), draw.randint(4, HORIZON_DAYS)))
         activity = [
             {
@@ -128,15 +142,21 @@ class SmallMart:
                 "requests": requests,
                 "first_seen": first,
                 "last_seen": AS_OF - timedelta(days=HORIZON_DAYS - 1 - days[-1], hours=3),
-                "reasons": [said or ("Draws its prompts from a list of others" if campaign else "Nothing unusual")],
-                "confidence": draw.choice(["high", "medium"]) if campaign else draw.choice(["medium", "low", "insufficient"]),
+                "reasons": [
+                    said or ("Draws its prompts from a list of others" if campaign else "Nothing unusual")
+                ],
+                "confidence": draw.choice(["high", "medium"])
+                if campaign
+                else draw.choice(["medium", "low", "insufficient"]),
                 "label": None,
                 "state": draw.choice(["new", "open", "growing"]) if campaign else "quiet",
             }
         )
         self.rows["account_profiles"].append(_profile(draw, account, requests, len(days)))
 
-    def _campaigns(self, draw: random.Random, campaign_ids: Sequence[str], campaign_of: dict[str, str]) -> None:
+    def _campaigns(
+        self, draw: random.Random, campaign_ids: Sequence[str], campaign_of: dict[str, str]
+    ) -> None:
         accounts = {str(r["account_id"]): r for r in self.rows["suspect_accounts"]}
         found = []
         for name in campaign_ids[: len(self.campaign_sizes)]:
@@ -242,35 +262,36 @@ class SmallMart:
     def _history(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("INSERT INTO ranking_history FROM ranking_snapshot()")
         for back in range(1, self.history_days + 1):
-            # Earlier rankings: the last account and campaign were not there yet, everything scored a little less.
+            # Earlier: the last campaign was not there yet, and two subjects of three scored less.
             connection.execute(
                 """
+                WITH before AS (
+                    SELECT * REPLACE (
+                        score - $1 * (rank % 3) AS score,
+                        list_transform(contributions, lambda c: c - $1 * (rank % 3) / len(contributions))
+                            AS contributions
+                    )
+                    FROM ranking_snapshot() WHERE NOT (subject_kind = 'campaign' AND rank = 3)
+                )
                 INSERT INTO ranking_history
                 SELECT as_of - to_days($1::INTEGER), subject_kind, id,
-                       row_number() OVER (PARTITION BY subject_kind ORDER BY score DESC), score, families, contributions
-                FROM (
-                    SELECT * REPLACE (score - $1 * (rank % 3) AS score,
-                                      list_transform(contributions, lambda c: c - $1 * (rank % 3) / len(contributions))
-                                          AS contributions)
-                    FROM ranking_snapshot() WHERE NOT (subject_kind = 'campaign' AND rank = 3)
-                )""",
+                       row_number() OVER (PARTITION BY subject_kind ORDER BY score DESC),
+                       score, families, contributions
+                FROM before""",
                 [back],
             )
 
 
 def _profile(draw: random.Random, account: str, requests: int, days: int) -> dict[str, object]:
-    share = draw.random
-    return {
-        "as_of": AS_OF, "account_id": account, "requests": requests, "active_days": days, "active_hours": days * 4,
-        "requests_per_active_day": requests / days, "distinct_prompts": requests * 0.9, "repeat_share": 0.1,
-        "first_turn_share": share(), "failure_share": 0.01, "throttle_share": 0.0, "prompt_tokens_mean": 120.0,
-        "completion_tokens_mean": 640.0, "completion_tokens": requests * 640, "prompt_bytes_mean": 480.0,
-        "temperature_mean": 0.7, "cells_distinct": min(requests, 60), "cells_at_100": None, "cells_at_30": 18.0,
-        "sample_coverage": share(), "hill_1_cells": 22.0, "hill_2_cells": 15.0, "topics_distinct": 12,
-        "topic_entropy_nats": 2.1, "spread_trace": 0.6, "divergence_nats": 0.4, "opening_top_share": 0.12,
-        "system_prompts_distinct": 1, "networks_distinct": 0, "user_agents_distinct": 1, "models_distinct": 1,
-        "elicitation_share": 0.03, "longest_idle_hours": 18.0, "hour_of_day_entropy_nats": 2.4, "account_age_days": None,
-    }  # fmt: skip
+    counts = {"active_days": days, "active_hours": days * 4, "cells_distinct": min(requests, 60)}
+    means = {"requests_per_active_day": requests / days, "distinct_prompts": requests * 0.9}
+    drawn = {"first_turn_share": draw.random(), "sample_coverage": draw.random()}
+    given = counts | means | drawn | {"completion_tokens": requests * 640, "cells_at_30": 18.0}
+    row: dict[str, object] = {"as_of": AS_OF, "account_id": account, "requests": requests}
+    for column in ACCOUNT_PROFILES.columns:
+        if column.name not in row:
+            row[column.name] = given.get(column.name, 1 if column.required else None)
+    return row
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, relation: Relation, rows: list[dict[str, object]]) -> None:

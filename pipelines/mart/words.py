@@ -22,42 +22,75 @@ class Wording:
 
 
 _WORDS: dict[str, Wording] = {
+    "same_source_campaign": Wording(
+        "Its prompts come from the list that its campaign works through", "number"
+    ),
+    "same_source_density": Wording("Pairs of members whose prompts fit one common list", "share"),
     "same_source": Wording("Draws its prompts from the same list as other accounts", "count"),
-    "density": Wording("Its members are linked to each other by a common source of prompts", "share"),
     "homogeneity": Wording("Scatter of the members around one common list (1 = a single list)", "number"),
-    "duplicates": Wording("Prompts that recur among members of one list", "share"),
+    "group_size": Wording("Accounts that seem to be driven by one hand", "count"),
+    "shared_prompts": Wording("Longer prompts that recur among the members", "share"),
+    "repeated_prompts": Wording("Calls that repeat a prompt of the same member", "share"),
     "disjointness": Wording("The list is shared, yet almost no prompt is asked twice", "number"),
-    "members": Wording("Accounts that seem to be driven by one hand", "count"),
-    "verified_share": Wording("Share of prompts from a list that others in the group also use", "share"),
+    "verified_share": Wording("Prompts from a list that others in the group also use", "share"),
     "lone_breadth": Wording("Heavy, broad and unlike people, without a group", "number"),
-    "first_turns": Wording("Calls that open a conversation and are never followed up", "share"),
-    "first_turn_share": Wording("Calls that open a conversation and are never followed up", "share"),
-    "repeats": Wording("Calls that repeat a prompt of the same account", "share"),
-    "repeat_share": Wording("Calls that repeat a prompt of the same account", "share"),
-    "templates": Wording("Prompts that start alike while their content differs", "share"),
-    "opening_top_share": Wording("Prompts that start alike", "share"),
-    "elicitation_share": Wording("Prompts that demand reasoning, judging or training material", "share"),
-    "output_as_input": Wording("Answers given to one account that come back as prompts", "count"),
-    "cells_at_100": Wording("Subjects touched by 100 distinct prompts", "count"),
-    "cells_at_30": Wording("Subjects touched by 30 distinct prompts", "count"),
-    "sample_coverage": Wording("How much of its own range of subjects it has shown", "share"),
-    "hill_1_cells": Wording("Effective number of subjects", "number"),
-    "hill_2_cells": Wording("Effective number of frequent subjects", "number"),
-    "divergence_nats": Wording("Distance of its subjects from ordinary use", "nats"),
-    "longest_idle_hours": Wording("Longest pause", "hours"),
-    "hour_of_day_entropy_nats": Wording("Evenness over the hours of the day", "nats"),
-    "throttle_share": Wording("Calls that ran into the rate limit", "share"),
-    "network": Wording("Networks shared with other accounts", "count"),
-    "payment": Wording("Payment means shared with other accounts", "count"),
-    "api_key": Wording("API keys shared with other accounts", "count"),
-    "tls": Wording("TLS fingerprint shared with other accounts", "count"),
-    "user_agent": Wording("User agent shared with other accounts", "count"),
-    "system_prompt": Wording("A rare system prompt shared with other accounts", "count"),
-    "tool_schema": Wording("A rare tool schema shared with other accounts", "count"),
-    "model_move": Wording("Hours until it moved to a newly released model", "hours"),
-    "ramp": Wording("Full load from the first day on, without a ramp", "number"),
-    "birth": Wording("Created in a burst of sign-ups", "number"),
+    "power": Wording("Distinct prompts per member, of the 20 that the test needs for full power", "share"),
+    "tokens_taken": Wording("Tokens taken by the campaign", "tokens"),
+    "templates": Wording("Prompts that open like another prompt of the account", "share"),
+    "opening_evenness": Wording("Evenness over the openings of its prompts", "number"),
+    "opening_top_share": Wording("Prompts with its commonest opening", "share"),
+    "filled_templates": Wording("Prompts that fill a template with something new", "share"),
+    "first_turns": Wording("Calls that open a conversation", "share"),
+    "first_turn_share": Wording("Calls that open a conversation", "share"),
     "conversations": Wording("Calls per conversation", "number"),
+    "repeat_share": Wording("Calls that repeat a prompt of the same account", "share"),
+    "without_replacement": Wording("Fewer repeated prompts than usual, in standard errors", "number"),
+    "ordered_sweeps": Wording("Its topics come one after the other (0 mixed, 1 strictly)", "number"),
+    "probe_then_scale": Wording("Growth of its load after the first days", "nats"),
+    "elicit_reasoning": Wording("Prompts that demand step-by-step reasoning", "share"),
+    "elicit_tags": Wording("Prompts that demand reasoning inside tags", "share"),
+    "elicit_judging": Wording("Prompts that ask for a verdict on answers", "share"),
+    "elicit_generation": Wording("Prompts that ask for tasks, solutions, tests or data sets", "share"),
+    "elicit_cleaning": Wording("Prompts that have model-written text cleaned", "share"),
+    "elicitation_share": Wording("Prompts that try to draw out training material", "share"),
+    "output_as_input": Wording("Text of its prompts that was an answer to another account", "share"),
+    "cells_at_30": Wording("Subjects touched by 30 distinct prompts", "number"),
+    "cells_at_50": Wording("Subjects touched by 50 distinct prompts", "number"),
+    "cells_at_100": Wording("Subjects touched by 100 distinct prompts", "number"),
+    "cells_at_300": Wording("Subjects touched by 300 distinct prompts", "number"),
+    "sample_coverage": Wording("Share of its own range of subjects that it has shown", "share"),
+    "unseen_cells_share": Wording("Share of its subjects that it has not shown yet (Chao1)", "share"),
+    "scarcity_nats": Wording("Rarity of its subjects in ordinary use", "nats"),
+    "hill_0_at_coverage": Wording("Subjects at equal coverage", "number"),
+    "hill_1_at_coverage": Wording("Effective subjects at equal coverage", "number"),
+    "hill_2_at_coverage": Wording("Effective frequent subjects at equal coverage", "number"),
+    "hill_1_cells": Wording("Effective subjects", "number"),
+    "hill_2_cells": Wording("Effective frequent subjects", "number"),
+    "evenness": Wording("Evenness over its subjects", "number"),
+    "spread_trace": Wording("Scatter of its prompts", "number"),
+    "subjects_per_template_nats": Wording("Subjects over templates", "nats"),
+    "divergence_nats": Wording("Distance of its subjects from ordinary use", "nats"),
+    "no_idle_period": Wording("Longest daily rest", "hours"),
+    "longest_idle_hours": Wording("Longest pause", "hours"),
+    "hour_of_week_entropy_nats": Wording("Evenness over the hours of the week", "nats"),
+    "hour_of_day_entropy_nats": Wording("Evenness over the hours of the day", "nats"),
+    "burstiness": Wording("Burstiness of its calls (-1 a clock, 0 chance, 1 bursts)", "number"),
+    "ramp": Wording("Full load from the start (0 ramped up late, 1 at once)", "number"),
+    "throttle_share": Wording("Calls that ran into the rate limit", "share"),
+    "throttles": Wording("Calls that ran into the rate limit", "share"),
+    "model_move": Wording("Time until it moved to a newly released model", "hours"),
+    "network": Wording("Other customers on its networks", "number"),
+    "payment": Wording("Other customers with its payment means", "number"),
+    "api_key": Wording("Other customers with its API keys", "number"),
+    "tls": Wording("Other customers with its TLS fingerprint", "number"),
+    "user_agent": Wording("Other customers with its user agent", "number"),
+    "system_prompt": Wording("Other customers with its system prompt", "number"),
+    "tool_schema": Wording("Other customers with its tool schema", "number"),
+    "birth": Wording("Created in a burst of sign-ups, in standard errors", "number"),
+    "respawn": Wording("Accounts whose silence it followed within two days", "count"),
+    "synchronous": Wording(
+        "Calls in the minutes of a linked account, or avoids them, in standard errors", "number"
+    ),
 }
 
 FAMILY_NAMES: dict[str, str] = {
@@ -102,9 +135,14 @@ LINK_KINDS: dict[str, str] = {
 }
 
 
+def is_worded(reason: str) -> bool:
+    """Whether a reason has words of its own."""
+    return reason.rpartition(".")[2] in _WORDS
+
+
 def wording(reason: str) -> Wording:
     """Words for a reason, whether or not it has an entry."""
-    known = _WORDS.get(reason) or _WORDS.get(reason.rpartition(".")[2])
+    known = _WORDS.get(reason.rpartition(".")[2])
     if known is not None:
         return known
     meaning = next((c.meaning for c in ACCOUNT_PROFILES.columns if c.name == reason), None)

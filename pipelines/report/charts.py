@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.mart.explain import Explanation, Finding
 from pipelines.mart.rows import Activity, Suspect
 from pipelines.mart.words import family_name
+from pipelines.report.inert import terminal
 
 Spec = dict[str, Any]
 
@@ -225,8 +226,8 @@ def score_values(accounts: Sequence[Suspect]) -> list[dict[str, object]]:
         {
             "rank": a.rank,
             "score": round(a.score, 3),
-            "account": a.account_id,
-            "campaign": a.campaign_id or "none",
+            "account": terminal(a.account_id),
+            "campaign": terminal(a.campaign_id or "none"),
             "group": "in a campaign" if a.campaign_id else "alone",
         }
         for a in accounts

@@ -10,6 +10,7 @@ from pipelines.mart.explain import Explanation, explain_account, explain_campaig
 from pipelines.mart.open import Mart
 from pipelines.mart.rows import Campaign, Run, Source, Suspect
 from pipelines.report.charts import SERIES, day_values, score_values, why_values
+from pipelines.report.inert import terminal
 
 CURVE = 300
 LINKS = 12
@@ -121,7 +122,7 @@ def _add_charts(mart: Mart, data: ReportData) -> None:
         data.charts["campaigns-days"] = _chart(
             "campaigns",
             [
-                {"day": day.isoformat(), "calls": calls, "campaign": name, "rank": rank}
+                {"day": day.isoformat(), "calls": calls, "campaign": terminal(name), "rank": rank}
                 for (rank, name), by_day in sorted(stacked.items())
                 for day, calls in sorted(by_day.items())
             ],

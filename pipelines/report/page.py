@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def write_report(mart: Mart, out: Path, top: int = 50) -> ReportData:
 
 def render(data: ReportData) -> str:
     """The page as text."""
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    library = _library()
     script = _asset("report.js")
     environment = Environment(
         loader=FunctionLoader(_asset),
@@ -97,6 +98,12 @@ def _short(n: float) -> str:
         if n >= size:
             return f"{n / (1e3 if unit == 'k' else size):.3g} {unit}"
     return f"{n:,.0f}"
+
+
+@cache
+def _library() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script. Bundling takes a second."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _asset(name: str) -> str:

@@ -46,7 +46,7 @@ def test_an_account_is_told_with_its_campaign_peers_and_links(mart_file: Path) -
     assert len(e.links) == 3
     assert e.links[0].weight >= e.links[-1].weight
     assert e.linked_accounts == 6
-    seen = next(f for f in e.found if f.reason == "first_turn_share")
+    seen = next(f for f in e.found if f.reason == "first_turns")
     assert seen.seen.endswith(" %")
     assert seen.peers.startswith("median of peers 55 %, higher than ")
     assert standing(e)[0] == f"Account acct-0000 is number {e.rank} of 160, as of 2026-11-14 00:00 UTC."
@@ -63,15 +63,19 @@ def test_a_campaign_is_told_with_all_its_members(mart_file: Path) -> None:
 
 def test_what_could_not_be_seen_names_field_and_source(mart_file: Path) -> None:
     e = explained(mart_file, "acct-0000")
-    networks = [u for u in e.unavailable if u.startswith("Networks shared")]
-    assert networks == ["Networks shared with other accounts: the field client_ip is missing in logs/gateway-0.ndjson"]
+    networks = [u for u in e.unavailable if u.startswith("Other customers on its networks")]
+    assert networks == [
+        "Other customers on its networks: the field client_ip is missing in logs/gateway-0.ndjson"
+    ]
     assert all(f.reason != "network" for f in [*e.found, *e.against])
 
 
 def test_evidence_without_data_is_told_once_and_never_as_zero(tmp_path: Path) -> None:
     path = SmallMart(missing=()).write(tmp_path / "mart.duckdb")
     with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE account_reasons SET value = NULL, contribution = 0 WHERE reason = 'cells_at_30'")
+        connection.execute(
+            "UPDATE account_reasons SET value = NULL, contribution = 0 WHERE reason = 'cells_at_30'"
+        )
     e = explained(path, "acct-0000")
     assert [u for u in e.unavailable if "30 distinct prompts" in u] == [
         "Subjects touched by 30 distinct prompts: not enough data, or a field is missing"
@@ -97,7 +101,7 @@ def test_decisions_are_told(mart_file: Path) -> None:
 def test_an_unknown_id_names_the_nearest(mart_file: Path) -> None:
     with pytest.raises(UsageError, match=r"has no account or campaign acct-000; did you mean acct-0000\?"):
         explained(mart_file, "acct-000")
-    with pytest.raises(UsageError, match="has no campaign acct-0000; .* list ids"):
+    with pytest.raises(UsageError, match=r"has no campaign acct-0000; .* list ids"):
         explained(mart_file, "acct-0000", kind="campaign")
     with pytest.raises(UsageError, match="`scarecrow suspects` and `scarecrow campaigns` list ids"):
         explained(mart_file, "nothing like it")
@@ -119,4 +123,10 @@ def test_an_id_can_be_given_as_a_terminal_showed_it(tmp_path: Path) -> None:
 
 
 def test_an_explanation_is_plain_data(mart_file: Path) -> None:
-    assert set(asdict(explained(mart_file, "acct-0000"))) >= {"found", "against", "links", "unavailable", "settle"}
+    assert set(asdict(explained(mart_file, "acct-0000"))) >= {
+        "found",
+        "against",
+        "links",
+        "unavailable",
+        "settle",
+    }

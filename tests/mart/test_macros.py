@@ -17,7 +17,9 @@ Standing = dict[tuple[str, str], tuple[int, float]]
 def test_every_macro_has_a_comment(mart_file: Path) -> None:
     with open_mart(str(mart_file)) as mart:
         found = dict(
-            mart.rows("SELECT function_name, comment FROM duckdb_functions() WHERE function_type = 'table_macro'")
+            mart.rows(
+                "SELECT function_name, comment FROM duckdb_functions() WHERE function_type = 'table_macro'"
+            )
         )
     assert all(len(found[name]) > 20 for name in MACROS)
 
@@ -44,9 +46,13 @@ def test_top_suspects(mart_file: Path) -> None:
 def test_explain_account_holds_every_piece_of_evidence(mart_file: Path) -> None:
     with open_mart(str(mart_file)) as mart:
         rows = mart.rows("SELECT part, what, contribution FROM explain_account('acct-0000')")
-        reasons = mart.rows("SELECT family || '.' || reason, contribution FROM account_reasons WHERE id = 'acct-0000'")
+        reasons = mart.rows(
+            "SELECT family || '.' || reason, contribution FROM account_reasons WHERE id = 'acct-0000'"
+        )
         score = mart.rows("SELECT score FROM suspect_accounts WHERE account_id = 'acct-0000'")[0][0]
-    evidence = {what: c for part, what, c in rows if part in ("was seen", "argues against", "could not be seen")}
+    evidence = {
+        what: c for part, what, c in rows if part in ("was seen", "argues against", "could not be seen")
+    }
     assert evidence == dict(reasons)
     assert sum(evidence.values()) == pytest.approx(score)
     assert rows[0][0] == "standing"
@@ -106,7 +112,9 @@ def test_changes_are_those_of_the_plain_account(mart_file: Path, back: int, k: i
     since = AS_OF - timedelta(days=min(back, 3))
     with open_mart(str(mart_file)) as mart:
         earlier = standing(
-            mart.connection, "SELECT subject_kind, id, rank, score FROM ranking_history WHERE as_of = $1", since
+            mart.connection,
+            "SELECT subject_kind, id, rank, score FROM ranking_history WHERE as_of = $1",
+            since,
         )
         now = standing(mart.connection, "SELECT subject_kind, id, rank, score FROM ranking_snapshot()")
         rows = mart.rows(
@@ -134,7 +142,8 @@ def test_why_names_the_families_that_moved_the_score(tmp_path: Path) -> None:
         connection.execute("INSERT INTO ranking_history FROM ranking_snapshot()")
         connection.execute("UPDATE ranking_history SET as_of = as_of - INTERVAL 1 DAY")
         connection.execute(
-            "UPDATE account_reasons SET contribution = contribution + 1.25 WHERE id = 'acct-0004' AND family = 'tempo'"
+            "UPDATE account_reasons SET contribution = contribution + 1.25 "
+            "WHERE id = 'acct-0004' AND family = 'tempo'"
         )
         connection.execute("UPDATE suspect_accounts SET score = score + 1.25 WHERE account_id = 'acct-0004'")
     assert why(path, "acct-0004") == ("rose", "tempo +1.25")
@@ -152,7 +161,9 @@ def test_why_tells_labels_departures_and_arrivals(tmp_path: Path) -> None:
         connection.execute(
             "UPDATE suspect_accounts SET rank = 900, label = 'false_positive' WHERE account_id = 'acct-0002'"
         )
-        connection.execute("UPDATE suspect_accounts SET account_id = 'acct-new' WHERE account_id = 'acct-0003'")
+        connection.execute(
+            "UPDATE suspect_accounts SET account_id = 'acct-new' WHERE account_id = 'acct-0003'"
+        )
         connection.execute("UPDATE suspect_accounts SET first_seen = as_of WHERE account_id = 'acct-new'")
     assert why(path, "acct-0001") == ("left", "no calls in the horizon any more")
     assert why(path, "acct-0002")[0] == "left"

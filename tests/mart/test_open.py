@@ -10,8 +10,9 @@ from tests.small_mart import SmallMart
 
 
 def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.duckdb does not exist; make it with"), open_mart(
-        str(tmp_path / "nowhere.duckdb")
+    with (
+        pytest.raises(UsageError, match=r"nowhere\.duckdb does not exist; make it with"),
+        open_mart(str(tmp_path / "nowhere.duckdb")),
     ):
         pass
 

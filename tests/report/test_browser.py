@@ -1,4 +1,4 @@
-"""The page in a real browser: charts are drawn, nothing complains, nothing is too wide, nothing hostile runs."""
+"""The page in a real browser: charts are drawn, nothing complains or is too wide, nothing hostile runs."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,9 @@ def check_views(seen: Seen) -> None:
 @pytest.mark.parametrize(
     ("width", "is_dark"), [(1280, False), (390, True)], ids=["desktop, light", "phone, dark"]
 )
-def test_charts_are_drawn_and_nothing_is_too_wide(report: Path, tmp_path: Path, width: int, is_dark: bool) -> None:
+def test_charts_are_drawn_and_nothing_is_too_wide(
+    report: Path, tmp_path: Path, width: int, is_dark: bool
+) -> None:
     views = ["overview", "account-1", "account-2", "account-50", "campaign-1", "campaign-3"]
     seen = look(report, tmp_path, width, is_dark, views, "acct-0010")
     check_views(seen)
