@@ -143,13 +143,15 @@ def polynomial(hashes: Iterable[int]) -> int:
 
 def network_of(text: str) -> bytes:
     """The /24 or /48 of the first address of a list, or the first 16 bytes of what is no address."""
-    first = text.split(",")[0].lstrip(" [")
+    first = text.split(",")[0].lstrip(" [").rstrip(" ")
     for candidate in (first, first.split("]")[0].split("%")[0], first.rsplit(":", 1)[0]):
         try:
             address = ipaddress.ip_address(candidate)
         except ValueError:
             continue
-        return address.packed[:3] if address.version == 4 else address.packed[:6]
+        if isinstance(address, ipaddress.IPv6Address):
+            return address.ipv4_mapped.packed[:3] if address.ipv4_mapped else address.packed[:6]
+        return address.packed[:3]
     return first.encode()[:16]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipelines.ingest.decode import ACCOUNT_ID, EVENT_ID, PROMPT, Decoded
 from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Rows, fold, ordered_dictionary
 from pipelines.ingest.hashing import hash_spans, subkeys
+from pipelines.ingest.networks import SLOT, cut_networks
 from pipelines.ingest.texts import PromptMeasures, Quantiser, measure_prompts, measure_responses, text_keys
 from schemas.account_hour import ELICITATION, PRESENCE, UNKNOWN_TIME
 from schemas.request import FIELD_INDEX, FIELDS, MAX_ID_BYTES
@@ -117,126 +118,6 @@ def _sums(
 
 
 @njit(cache=True, nogil=True)
-def _networks(
-    buf: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    sizes: NDArray[np.int32],
-    kinds: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    out_begins: NDArray[np.int64],
-    out_sizes: NDArray[np.int32],
-    out: NDArray[np.uint8],
-) -> None:
-    """Cut addresses to their network: 3 bytes of an IPv4 address, 6 of an IPv6 one, else the text itself.
-
-    The first address of a list counts; a port is ignored. Row i's network is out[16 i : 16 i + out_sizes].
-    """
-    groups = np.empty(8, dtype=np.int64)
-    for i in range(len(rows)):
-        row = rows[i]
-        out_begins[i] = 16 * i
-        out_sizes[i] = 0
-        if kinds[row] != 1:
-            continue
-        at = begins[row]
-        stop = at + sizes[row]
-        for k in range(at, stop):
-            if buf[k] == 44:
-                stop = k
-                break
-        while at < stop and (buf[at] == 32 or buf[at] == 91):
-            at += 1
-        dots = 0
-        colons = 0
-        for k in range(at, stop):
-            if buf[k] == 46:
-                dots += 1
-            elif buf[k] == 58:
-                colons += 1
-        good = False
-        base = 16 * i
-        if dots >= 3 and colons <= 1:
-            octet = 0
-            digits = 0
-            value = 0
-            good = True
-            for k in range(at, stop):
-                byte = np.int64(buf[k])
-                if 48 <= byte <= 57 and digits < 3:
-                    value = value * 10 + byte - 48
-                    digits += 1
-                elif byte == 46 and digits > 0 and value < 256 and octet < 3:
-                    out[base + octet] = value
-                    octet += 1
-                    digits = 0
-                    value = 0
-                elif byte == 58 and octet == 3:
-                    break
-                else:
-                    good = False
-                    break
-            good = good and octet == 3 and digits > 0 and value < 256
-            out_sizes[i] = 3
-        elif colons >= 2:
-            before = 0
-            total = 0
-            gap = False
-            value = 0
-            digits = 0
-            good = True
-            k = at
-            while k < stop and good:
-                byte = np.int64(buf[k])
-                lower = byte | 32
-                if 48 <= byte <= 57 or 97 <= lower <= 102:
-                    value = value * 16 + (byte - 48 if byte <= 57 else lower - 87)
-                    digits += 1
-                    good = digits <= 4
-                elif byte == 58:
-                    if digits > 0:
-                        if total < 8:
-                            groups[total] = value
-                        total += 1
-                    value = 0
-                    digits = 0
-                    if k + 1 < stop and buf[k + 1] == 58:
-                        good = not gap
-                        gap = True
-                        before = total
-                        k += 1
-                elif byte == 37 or byte == 93:
-                    break
-                elif byte == 46:
-                    digits = 0
-                    value = 0
-                    total += 1
-                else:
-                    good = False
-                k += 1
-            if digits > 0:
-                if total < 8:
-                    groups[total] = value
-                total += 1
-            good = good and total <= 8 and (gap or total == 8)
-            if good:
-                zeros = 8 - total
-                for g in range(3):
-                    part = (
-                        groups[g]
-                        if not gap or g < before
-                        else (0 if g < before + zeros else groups[g - zeros])
-                    )
-                    out[base + 2 * g] = part >> 8
-                    out[base + 2 * g + 1] = part & 255
-                out_sizes[i] = 6
-        if not good:
-            size = min(16, stop - at)
-            for k in range(size):
-                out[base + k] = buf[at + k]
-            out_sizes[i] = max(size, 0)
-
-
-@njit(cache=True, nogil=True)
 def _gather(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -304,8 +185,8 @@ def _network_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -
     spans = decoded.spans
     begins = np.empty(len(rows), dtype=np.int64)
     sizes = np.empty(len(rows), dtype=np.int32)
-    networks = np.zeros(16 * len(rows) + 8, dtype=np.uint8)
-    _networks(
+    networks = np.zeros(SLOT * len(rows) + 8, dtype=np.uint8)
+    cut_networks(
         spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, begins, sizes, networks
     )
     out = np.empty(len(rows), dtype=np.int64)
