@@ -40,7 +40,7 @@ WEIGHTS: Final = {
     "diversity": 0.15,
     "systematicity": 0.3,
     "elicitation": 0.3,
-    "linkage": 0.3,
+    "linkage": 0.2,
 }
 """What one nat of each family is worth in the score."""
 BOUNDS: Final = (-0.2, 0.8)
