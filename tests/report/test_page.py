@@ -22,11 +22,11 @@ from tests.hostile import HOSTILE
 from tests.small_mart import SmallMart
 
 ALLOWED_TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "script", "noscript", "header", "nav", "main", "article"),
-    *("section", "div", "p", "h1", "h2", "h3", "dl", "dt", "dd", "ul", "li", "details", "summary", "a", "bdi"),
-    *("span", "code", "label", "input", "output", "button", "table", "thead", "tbody", "tr", "th", "td"),
+    *("html", "head", "meta", "title", "style", "body", "script", "noscript", "header", "nav", "main"),
+    *("article", "section", "div", "p", "h1", "h2", "h3", "dl", "dt", "dd", "ul", "li", "details", "summary"),
+    *("a", "bdi", "span", "code", "label", "input", "output", "button"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
 }
-)
 
 
 class Page(HTMLParser):
