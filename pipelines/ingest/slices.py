@@ -103,7 +103,8 @@ def _wanted(decoded: Decoded, rows: NDArray[np.int64], context: Context) -> NDAr
 
 def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _Measured:
     records, origins, refused, skipped = native(block, context.log_format)
-    decoded = decode(records, context.now_ms, context.content_free)
+    # What a client or gateway logged without its text was a call all the same; only the native record must have it.
+    decoded = decode(records, context.now_ms, context.content_free or context.log_format is not None)
     valid = _wanted(decoded, decoded.valid, context)
     events = event_hashes(decoded, valid, context.keys)
     distinct, first = np.unique(events, return_index=True)
