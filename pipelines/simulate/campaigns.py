@@ -51,16 +51,22 @@ class Strategy:
 
 
 def curated_list(world: World, count: int, rng: Rng, family: str | None = None) -> Codes:
-    """A list of `count` different prompts over four to twelve topics, of one family or of both."""
+    """A list of `count` different prompts over two to ten topics, of one family or of both.
+
+    Topics are taken as people take them, so that no topic belongs to campaigns alone.
+    """
     source = world.source
     if family is None:
-        family = rng.choice(["harvest", "both", "ordinary"], p=[0.4, 0.35, 0.25])
+        family = rng.choice(["harvest", "both", "ordinary"], p=[0.3, 0.4, 0.3])
     allowed = np.array([family in ("both", topic.family) for topic in source.topics])
     if not allowed.any():
         allowed[:] = True
-    chosen = rng.permutation(np.flatnonzero(allowed))[: rng.integers(4, 13)]
-    weights = np.zeros(len(source.topics))
-    weights[chosen] = rng.dirichlet(np.full(len(chosen), 2.0)) + 0.01
+    popular = topic_weights(source, rng)
+    popular = np.where(allowed, popular, 0.0) / popular[allowed].sum()
+    number = min(int(rng.integers(2, 11)), int((popular > 0).sum()))
+    chosen = rng.choice(len(popular), number, replace=False, p=popular)
+    weights = np.zeros(len(popular))
+    weights[chosen] = (rng.dirichlet(np.ones(number)) + 0.02) * np.sqrt(popular[chosen])
     listed = source.curated(weights, count, rng)
     if len(listed) < count:  # the chosen topics are small: take what is missing from all that are allowed
         more = np.setdiff1d(source.curated(allowed.astype(float), 2 * count, rng), listed)

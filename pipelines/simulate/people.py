@@ -53,7 +53,7 @@ def topic_weights(
     """How popular each topic is with people: by the root of its size, less where it reads like batch work."""
     size = np.bincount(source.theme_topic, weights=source.theme_size, minlength=len(source.topics))
     weight = np.sqrt(size) * np.array([1.0 - 0.85 * topic.templated for topic in source.topics])
-    weight = weight * rng.lognormal(0.0, 0.8, len(weight))
+    weight = weight * rng.lognormal(0.0, 0.5, len(weight))
     is_harvest = np.array([topic.family == "harvest" for topic in source.topics])
     for family, share in ((is_harvest, harvest), (~is_harvest, 1.0 - harvest)):
         if family.any() and weight[family].sum() > 0:
@@ -74,7 +74,7 @@ def draw_interests(
     count, topics, themes = len(volumes), 8, 8
     broad = rng.random(count) < 1 / 3
     held = np.where(broad, topics, np.minimum(1 + rng.poisson(3.0, count), topics))
-    topic = rng.choice(len(weights), (count, topics), p=weights)
+    topic = _leaning(source, weights, count, topics, rng)
     steepness = np.where(broad, 0.2, rng.uniform(0.4, 1.4, count))
     topic_share = np.arange(1, topics + 1)[None, :] ** -steepness[:, None] * rng.lognormal(
         0, 0.4, (count, topics)
@@ -95,6 +95,27 @@ def draw_interests(
     share = share / share.sum(axis=2, keepdims=True) * topic_share[:, :, None]
     table = np.cumsum(share.reshape(count, -1), axis=1)
     return Interests(chosen.reshape(count, -1).astype(np.int32), (table / table[:, -1:]).astype(np.float32))
+
+
+def _leaning(
+    source: PromptSource,
+    weights: npt.NDArray[np.float64],
+    count: int,
+    topics: int,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    """`topics` topics per person by popularity; most people lean to one family, some to the other."""
+    drawn = rng.choice(len(weights), (count, topics), p=weights)
+    is_harvest = np.array([topic.family == "harvest" for topic in source.topics])
+    share = float(weights[is_harvest].sum())
+    if not 0.0 < share < 1.0:
+        return drawn
+    leaning = rng.beta(1.2 * share, 1.2 * (1.0 - share), count)
+    wants = rng.random((count, topics)) < leaning[:, None]
+    for family, wanted in ((is_harvest, wants), (~is_harvest, ~wants)):
+        own = np.where(family, weights, 0.0)
+        drawn[wanted] = rng.choice(len(weights), int(wanted.sum()), p=own / own.sum())
+    return drawn
 
 
 def draw_volumes(count: int, rng: np.random.Generator, mean: float = 45.0) -> npt.NDArray[np.int64]:

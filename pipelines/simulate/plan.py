@@ -79,15 +79,12 @@ def plan_campaigns(
             f"{base_rate} of {accounts} accounts allows {budget}; raise the base rate or the accounts, "
             "or give sizes (NAME:ACCOUNTS)."
         )
-    spare = budget - fixed - lowest if open_wishes else 0
-    plans = []
-    for wish in wishes:
-        size = wish.accounts
-        if size is None:
-            room = STRATEGIES[wish.strategy].size[1] - _low(wish)
-            extra = min(room, int(rng.uniform(0.5, 1.5) * (spare / len(open_wishes)))) if room else 0
-            size = _low(wish) + max(0, min(extra, spare))
-        plans.append(CampaignPlan(wish.strategy, size, wish.lot))
+    extra = _share(budget - fixed - lowest, open_wishes, rng)
+    sizes = iter(_low(wish) + more for wish, more in zip(open_wishes, extra, strict=True))
+    plans = [
+        CampaignPlan(wish.strategy, next(sizes) if wish.accounts is None else wish.accounts, wish.lot)
+        for wish in wishes
+    ]
     total = sum(plan.accounts for plan in plans)
     needed = total + sum(look_alike.group[0] for look_alike in LOOK_ALIKES) + 20
     if needed > accounts:
@@ -96,6 +93,20 @@ def plan_campaigns(
             f"use at least {needed}."
         )
     return plans
+
+
+def _share(spare: int, wishes: Sequence[_Wish], rng: np.random.Generator) -> list[int]:
+    """Shares out accounts beyond the smallest sizes, unevenly, up to each strategy's largest size."""
+    room = [STRATEGIES[wish.strategy].size[1] - _low(wish) for wish in wishes]
+    extra = [0] * len(wishes)
+    for index, weight in enumerate(rng.uniform(0.5, 1.5, len(wishes))):
+        extra[index] = min(room[index], int(weight * max(spare, 0) / len(wishes)))
+    over = sum(extra) - max(spare, 0)
+    for index in rng.permutation(len(wishes)).tolist():  # rounding and luck must not exceed the budget
+        cut = min(max(over, 0), extra[index])
+        extra[index] -= cut
+        over -= cut
+    return extra
 
 
 def _low(wish: _Wish) -> int:

@@ -22,7 +22,7 @@ from pipelines.simulate.corpora import CorpusPrompts
 from pipelines.simulate.grammar import GrammarPrompts
 from pipelines.simulate.identities import draw_identities
 from pipelines.simulate.look_alikes import LOOK_ALIKES
-from pipelines.simulate.people import World, draw_volumes, people_traffic, topic_weights
+from pipelines.simulate.people import POPULAR_SYSTEMS, World, draw_volumes, people_traffic, topic_weights
 from pipelines.simulate.plan import CampaignPlan, look_alike_groups, plan_campaigns
 from pipelines.simulate.prompts import PromptSource
 from pipelines.simulate.randomness import stream
@@ -93,7 +93,14 @@ def build_world(
 ) -> BuiltWorld:
     """All traffic of a world, in memory (about 60 bytes per request)."""
     calendar = Calendar.of(start, days)
-    systems = [*GrammarPrompts().system_prompts[:4], *source.system_prompts]
+    builtin = GrammarPrompts().system_prompts
+    # A folder that brings hardly any system prompts gets the built-in ones besides.
+    own = (
+        source.system_prompts
+        if len(source.system_prompts) >= 40
+        else [*source.system_prompts, *builtin[POPULAR_SYSTEMS:]]
+    )
+    systems = [*builtin[:POPULAR_SYSTEMS], *own]
     identities = draw_identities(accounts, calendar, seed, stream(seed, "identities"))
     world = World(source, calendar, identities, Conversations(), systems)
     numbers = stream(seed, "numbers").permutation(accounts)
