@@ -17,7 +17,7 @@ from pipelines.detect.families import coverage, diversity, elicitation, linkage,
 from pipelines.detect.families.statistic import Statistic
 from pipelines.detect.profiles import DAY_MS, Map, profile, table
 from pipelines.errors import ScarecrowError
-from pipelines.ingest.fold import Rows
+from pipelines.ingest.fold import Rows, fold
 from schemas.account_hour import UNKNOWN_TIME
 
 
@@ -91,6 +91,7 @@ def account_evidence(
     or day. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon.
     peers: accounts that others are compared with, bool[accounts]; all when None.
     """
+    hours = fold(hours)  # what is read off rows must not depend on how they were sliced
     p = profile(profiles, prompt_map, as_of_ms)
     owner = owners(hours, profiles)
     per_topic = prompt_map.quantiser.cell_norms.shape[1] if prompt_map is not None else 1

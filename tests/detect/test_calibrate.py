@@ -23,7 +23,7 @@ def naive_p(values: np.ndarray, stratum: np.ndarray, i: int, tail: Tail, peers: 
     ]
     high = (1 + sum(v >= values[i] for v in others)) / (len(others) + 1)
     low = (1 + sum(v <= values[i] for v in others)) / (len(others) + 1)
-    return {"high": high, "low": low, "both": min(1.0, 2 * min(high, low))}[tail]
+    return float({"high": high, "low": low, "both": min(1.0, 2 * min(high, low))}[tail])
 
 
 @settings(deadline=None)
@@ -178,7 +178,7 @@ def test_e_bh_keeps_its_rate_with_strongly_dependent_nulls() -> None:
 
 
 def test_accumulated_e_values_rarely_grow_without_cause_and_do_with_one() -> None:
-    """Ville: the chance that an accumulated e-value of an ordinary account ever reaches 1/alpha is at most alpha."""
+    """Ville: an accumulated e-value of an ordinary account ever reaches 1/alpha with chance at most alpha."""
     rng = np.random.default_rng(4)
     for decay in (1.0, 0.9):
         log_e, reached = np.zeros(4000), np.zeros(4000, dtype=bool)

@@ -48,7 +48,8 @@ def test_each_column_by_hand() -> None:
         **at_minutes(0, 60, 61, 1440 + 600),
         **with_prompts([0, 0, 1, 5], repeats=2),
         "minute_requests": [2, 2, 2, 2],
-        "requests": 8, "with_turn_index": 8, "first_turns": 6, "with_status": 8, "failures": 1, "throttles": 2,
+        "requests": 8, "with_turn_index": 8, "first_turns": 6,
+        "with_status": 8, "failures": 1, "throttles": 2,
         "prompt_tokens": 400, "with_prompt_tokens": 8, "completion_tokens": 90, "with_completion_tokens": 6,
         "temperature_milli": 5600, "with_temperature": 8, "elicit_reasoning": 4, "elicit_tags": 2,
         "opening_hashes": [3, 9], "opening_requests": [6, 2], "network_hashes": [1, 2, 3],
@@ -66,7 +67,8 @@ def test_each_column_by_hand() -> None:
         "topic_entropy_nats": -(0.75 * math.log(0.75) + 0.25 * math.log(0.25)),
         # |z| = 1 and orthogonal: mean |z|^2 - |m|^2 = 1 - sum of squared shares, times n/(n-1)
         "spread_trace": 4 / 3 * (1 - sum(s * s for s in shares)),
-        "opening_top_share": 0.75, "networks_distinct": 3, "user_agents_distinct": 0, "system_prompts_distinct": 0,
+        "opening_top_share": 0.75, "networks_distinct": 3, "user_agents_distinct": 0,
+        "system_prompts_distinct": 0,
         "models_distinct": 0, "elicitation_share": 0.5, "longest_idle_hours": 32.0, "account_age_days": 20.0,
     }  # fmt: skip
     for name, value in expected.items():

@@ -1,4 +1,4 @@
-"""Rows for tests of detection: a few hand-made ones, and small simulated worlds through the real ingest kernels."""
+"""Rows for tests of detection: hand-made ones, and small simulated worlds through the real ingest kernels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
