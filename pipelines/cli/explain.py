@@ -65,7 +65,7 @@ def _print_text(explained: "Explanation", top: int) -> None:
         console.print(terminal(sentence), style="bold" if number == 0 else None)
 
     heading("What was seen")
-    for finding in explained.found:
+    for finding in explained.told_found:
         item(f"{finding.says}: {finding.seen}", f"{finding.contribution:+7.2f}")
         if finding.peers:
             _print_indented(console, " " * 8, finding.peers[:1].upper() + finding.peers[1:], "dim")
@@ -73,10 +73,16 @@ def _print_text(explained: "Explanation", top: int) -> None:
         item("No evidence for it.")
 
     heading("What argues against it")
-    for finding in explained.against:
+    for finding in explained.told_against:
         item(f"{finding.says}: {finding.seen}", f"{finding.contribution:+7.2f}")
         if finding.peers:
             _print_indented(console, " " * 8, finding.peers[:1].upper() + finding.peers[1:], "dim")
+    count, together = explained.small
+    if count:
+        item(
+            f"{count} smaller pieces of evidence, for and against, together (--json lists them)",
+            f"{together:+7.2f}",
+        )
     for cause in explained.ordinary_causes:
         item(f"Ordinary cause: {cause.cause}")
         _print_indented(console, "  ", "would explain: " + terminal("; ".join(cause.explains)), "dim")

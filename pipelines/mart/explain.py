@@ -15,6 +15,8 @@ from pipelines.report.inert import terminal
 from schemas.missing import EVIDENCE_OF_FIELD
 
 FEW_REQUESTS = 50
+SMALL = 0.05
+ALWAYS_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,23 @@ class Explanation:
     unavailable: list[str]
     settle: list[str]
 
+    @property
+    def told_found(self) -> list[Finding]:
+        """Evidence for it that is worth a line: at least SMALL nats, and the first ALWAYS_TOLD anyway."""
+        return _told(self.found)
+
+    @property
+    def told_against(self) -> list[Finding]:
+        """Evidence against it that is worth a line."""
+        return _told(self.against)
+
+    @property
+    def small(self) -> tuple[int, float]:
+        """How many pieces of evidence are worth no line of their own, and what they add together."""
+        told = [*self.told_found, *self.told_against]
+        rest = [f for f in (*self.found, *self.against) if f not in told]
+        return len(rest), sum(f.contribution for f in rest)
+
 
 def explain(mart: Mart, subject: str, kind: Kind | None = None, links: int = 10) -> Explanation:
     """Explains an id, of an account or of a campaign; links: how many links are told.
@@ -121,13 +140,13 @@ def explain_account(mart: Mart, account: Suspect, links: int = 10) -> Explanatio
         growth_7d=None,
         found=found,
         against=against,
-        ordinary_causes=_causes(found),
+        ordinary_causes=_causes(_told(found)),
         members=[],
         links=queries.links(mart, account.account_id, links),
         linked_accounts=queries.link_count(mart, account.account_id),
         labels=queries.labels(mart, "account", account.account_id),
         unavailable=_unavailable(reasons, queries.sources(mart)),
-        settle=_settle(found, account.requests),
+        settle=_settle(_told(found), account.requests),
     )
 
 
@@ -156,13 +175,13 @@ def explain_campaign(mart: Mart, campaign: Campaign, links: int = 10) -> Explana
         growth_7d=campaign.growth_7d,
         found=found,
         against=against,
-        ordinary_causes=_causes(found),
+        ordinary_causes=_causes(_told(found)),
         members=queries.members(mart, campaign.campaign_id),
         links=[],
         linked_accounts=campaign.accounts,
         labels=queries.labels(mart, "campaign", campaign.campaign_id),
         unavailable=_unavailable(reasons, queries.sources(mart)),
-        settle=_settle(found, campaign.requests),
+        settle=_settle(_told(found), campaign.requests),
     )
 
 
@@ -208,6 +227,10 @@ def standing(e: Explanation) -> list[str]:
 def _findings(reasons: list[Reason]) -> tuple[list[Finding], list[Finding]]:
     known = [finding(r) for r in reasons if r.value is not None or r.contribution != 0]
     return [f for f in known if f.contribution > 0], [f for f in known if f.contribution < 0]
+
+
+def _told(findings: list[Finding]) -> list[Finding]:
+    return [f for i, f in enumerate(findings) if i < ALWAYS_TOLD or abs(f.contribution) >= SMALL]
 
 
 def _causes(found: list[Finding]) -> list[OrdinaryCause]:

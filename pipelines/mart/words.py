@@ -176,6 +176,8 @@ def told(value: float, unit: Unit) -> str:
     """A value in its unit: 0.31 as a share is `31 %`."""
     if unit == "share":
         return f"{value:.1%}".replace(".0%", "%").replace("%", " %")
+    if unit in ("hours", "days", "tokens") and f"{value:.3g}" == "1":
+        return f"1 {unit[:-1]}"
     text = f"{value:,.0f}" if unit == "count" or abs(value) >= 1000 else f"{value:.3g}"
     return text if unit in ("count", "number") else f"{text} {unit}"
 
@@ -196,6 +198,10 @@ def probability(p: float) -> str:
 
 
 def place(percentile: float) -> str:
-    """Where a value lies among peers, told from the side that it is on."""
-    side, share = ("lower", 100 - percentile) if percentile < 50 else ("higher", percentile)
-    return f"{side} than {min(share, 99.9) if share < 100 else share:.1f} % of peers".replace(".0 %", " %")
+    """Where a value lies among peers, given the percentage that is strictly below it (ties are not)."""
+    if percentile <= 0:
+        return "no peer is lower"
+    if percentile >= 100:
+        return "all peers are lower"
+    share = f"{min(max(percentile, 0.1), 99.9):.1f} % of peers are lower".replace(".0 %", " %")
+    return share if percentile >= 50 else f"only {share}"

@@ -194,8 +194,8 @@ def _scores() -> Spec:
 
 def why_values(explained: Explanation) -> list[dict[str, object]]:
     """Bars of an explanation: evidence for it, then evidence against it, strongest first."""
-    findings: Sequence[Finding] = [*explained.found, *reversed(explained.against)]
-    return [
+    findings: Sequence[Finding] = [*explained.told_found, *reversed(explained.told_against)]
+    bars: list[dict[str, object]] = [
         {
             "row": index,
             "says": f.says,
@@ -206,6 +206,19 @@ def why_values(explained: Explanation) -> list[dict[str, object]]:
         }
         for index, f in enumerate(findings)
     ]
+    count, together = explained.small
+    if count:
+        bars.append(
+            {
+                "row": len(bars),
+                "says": f"{count} smaller pieces of evidence together",
+                "family": "several",
+                "seen": "the table below has them",
+                "peers": "",
+                "contribution": round(together, 4),
+            }
+        )
+    return bars
 
 
 def day_values(

@@ -48,7 +48,7 @@ def test_an_account_is_told_with_its_campaign_peers_and_links(mart_file: Path) -
     assert e.linked_accounts == 6
     seen = next(f for f in e.found if f.reason == "first_turns")
     assert seen.seen.endswith(" %")
-    assert seen.peers.startswith("median of peers 55 %, higher than ")
+    assert seen.peers.startswith("median of peers 55 %, 9")
     assert standing(e)[0] == f"Account acct-0000 is number {e.rank} of 160, as of 2026-11-14 00:00 UTC."
 
 
@@ -88,6 +88,21 @@ def test_few_calls_are_a_reason_to_wait(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE suspect_accounts SET requests = 13 WHERE account_id = 'acct-0000'")
     assert any("more than its 13 calls" in step for step in explained(path, "acct-0000").settle)
+
+
+def test_small_evidence_shares_one_line(tmp_path: Path) -> None:
+    path = SmallMart(missing=()).write(tmp_path / "mart.duckdb")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "UPDATE account_reasons SET contribution = 0.01 WHERE id = 'acct-0000' AND family <> 'group'"
+        )
+    e = explained(path, "acct-0000")
+    assert len(e.found) == 8
+    assert len(e.told_found) == 3
+    count, together = e.small
+    assert count == 5
+    assert together == pytest.approx(0.05)
+    assert len(e.ordinary_causes) <= 3
 
 
 def test_decisions_are_told(mart_file: Path) -> None:

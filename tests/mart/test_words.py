@@ -16,6 +16,7 @@ from schemas.missing import EVIDENCE_OF_FIELD
         (0.4321, "number", "0.432"),
         (12345.6, "number", "12,346"),
         (29.0, "hours", "29 hours"),
+        (1.0, "hours", "1 hour"),
         (2.125, "nats", "2.12 nats"),
     ],
 )
@@ -26,14 +27,16 @@ def test_values_are_told_in_their_unit(value: float, unit: str, text: str) -> No
 @pytest.mark.parametrize(
     ("percentile", "text"),
     [
-        (99.98, "higher than 99.9 % of peers"),
-        (100.0, "higher than 100 % of peers"),
-        (97.25, "higher than 97.2 % of peers"),
-        (2.0, "lower than 98 % of peers"),
-        (0.0, "lower than 100 % of peers"),
+        (99.98, "99.9 % of peers are lower"),
+        (100.0, "all peers are lower"),
+        (97.25, "97.2 % of peers are lower"),
+        (90.0, "90 % of peers are lower"),
+        (2.0, "only 2 % of peers are lower"),
+        (0.02, "only 0.1 % of peers are lower"),
+        (0.0, "no peer is lower"),
     ],
 )
-def test_a_place_among_peers_is_told_from_its_own_side(percentile: float, text: str) -> None:
+def test_a_place_among_peers(percentile: float, text: str) -> None:
     assert place(percentile) == text
 
 

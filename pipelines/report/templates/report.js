@@ -72,12 +72,12 @@
     for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
   }, { rootMargin: "400px" });
   for (const element of document.querySelectorAll(".chart")) inSight.observe(element);
-  new ResizeObserver(() => {
+  /* Vega follows the width of its container by itself; wrapped sentences are laid out anew. */
+  addEventListener("resize", () => {
     for (const element of document.querySelectorAll(".view.shown .chart[data-drawn]")) {
-      if (chartWraps(element) && drawn.get(element) !== element.clientWidth) draw(element);
+      if (charts[element.dataset.chart].spec === "why") draw(element);
     }
-  }).observe(document.body);
-  function chartWraps(element) { return charts[element.dataset.chart].spec === "why"; }
+  });
 
   function show() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)) || "overview");
