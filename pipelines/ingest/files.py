@@ -76,7 +76,9 @@ class FileSource:
             return [STDIN]
         path = Path(self.uri)
         if path.is_dir():
-            found = [str(p) for p in sorted(path.rglob("*")) if p.is_file() and _is_log(p)]
+            own = self.lake.resolve()
+            logs = (p for p in sorted(path.rglob("*")) if p.is_file() and _is_log(p))
+            found = [str(p) for p in logs if not p.resolve().is_relative_to(own)]
         elif path.exists():
             found = [self.uri]
         else:

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.cycle import Clock, CycleReport, IngestOptions, run_cycle
 from pipelines.ingest.files import FileSource
 from pipelines.ingest.formats import get_format
-from pipelines.ingest.kafka import KafkaSource
-from pipelines.ingest.kafka.errors import TopicChanged
 from pipelines.ingest.source import Source
 from pipelines.ingest.streams import STDIN
 from pipelines.lake.commit import Conflict
@@ -81,6 +79,8 @@ def open_source(
 ) -> Source:
     """The source that an address names."""
     if uri.startswith(KAFKA):
+        from pipelines.ingest.kafka import KafkaSource
+
         return KafkaSource(uri, since_ms, until_ms)
     if "://" in uri:
         raise UsageError(
@@ -145,12 +145,23 @@ def ingest(
     return totals
 
 
+def _is_to_be_planned_again(error: BaseException) -> bool:
+    if isinstance(error, Conflict):
+        return True
+    if not isinstance(error, ScarecrowError):
+        return False
+    # Kafka's clients take a third of a second to import: not for an ingest of files.
+    from pipelines.ingest.kafka.errors import TopicChanged
+
+    return isinstance(error, TopicChanged)
+
+
 def _cycle(
     lake: Lake, source: Source, options: IngestOptions, seen: SeenEvents, now: Clock
 ) -> CycleReport | None:
     """One cycle; begun again, with jitter, when another process committed first or the topic changed."""
     attempts = Retrying(
-        retry=retry_if_exception_type((Conflict, TopicChanged)),
+        retry=retry_if_exception(_is_to_be_planned_again),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         stop=stop_after_delay(600),
     )

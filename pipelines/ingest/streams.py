@@ -4,13 +4,11 @@ Belongs here: decompression, where a stream stands, what happens when it ends to
 Which streams there are and how they are cut into slices is in `files`.
 """
 
-import gzip
-import io
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, Protocol
 
 import numpy as np
 import zstandard
@@ -164,48 +162,59 @@ class Stream:
         return refusal(line, TOO_LONG, shown, self.position, 1)
 
 
-class _Zstandard(io.RawIOBase):
-    """Reads frames one behind the other and raises EOFError where the last one is cut off."""
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
 
-    def __init__(self, path: str) -> None:
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes) -> bytes: ...
+
+
+class _Compressed:
+    """Members or frames one behind the other. What was read before a fault is handed out before it is raised:
+    EOFError where the last one is cut off, the library's error where data are damaged."""
+
+    def __init__(self, path: str, new: Callable[[], _Decompressor]) -> None:
         self._file = Path(path).open("rb")  # noqa: SIM115  (closed by `close`)
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._new = new
+        self._frame = new()
         self._is_inside = False
         self._ready = b""
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer))
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
         while not self._ready:
-            data = self._frame.unused_data if self._frame.eof else b""
+            data = b""
             if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                data = self._frame.unused_data
+                self._frame = self._new()
                 self._is_inside = False
             data = data or self._file.read(_COMPRESSED_BYTES)
+            if not self._is_inside:
+                # Zeros between members are padding (RFC 1952, as gzip itself reads them).
+                data = data.lstrip(b"\0") or self._file.read(_COMPRESSED_BYTES)
             if not data:
                 if self._is_inside:
                     raise EOFError
-                return 0
+                return b""
             self._is_inside = True
             self._ready = self._frame.decompress(data)
-        size = min(len(view), len(self._ready))
-        view[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
+        data, self._ready = self._ready[:size], self._ready[size:]
+        return data
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
-        super().close()
 
 
-def _open(path: str) -> IO[bytes]:
+def _open(path: str) -> IO[bytes] | _Compressed:
     if path == STDIN:
         return sys.stdin.buffer
     if path.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return cast(IO[bytes], io.BufferedReader(_Zstandard(path), 1 << 20))
+        return _Compressed(path, lambda: zlib.decompressobj(wbits=31))
+    return _Compressed(path, lambda: zstandard.ZstdDecompressor().decompressobj())
 
 
 _OPEN: dict[str, tuple[str, Stream]] = {}
