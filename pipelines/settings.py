@@ -91,6 +91,93 @@ class PrivacySettings(Section):
     )
 
 
+class SlackSettings(Section):
+    url: SecretStr | None = Field(default=None, description="incoming webhook of a Slack channel")
+
+
+class WebhookSettings(Section):
+    url: SecretStr | None = Field(default=None, description="address that receives CloudEvents by POST")
+    key: SecretStr | None = Field(
+        default=None, min_length=16, description="HMAC key of the signature (`whsec_` and base64, or text)"
+    )
+
+
+class PagerDutySettings(Section):
+    routing_key: SecretStr | None = Field(
+        default=None, description="integration key of an Events API v2 service"
+    )
+    url: str = Field(default="https://events.pagerduty.com/v2/enqueue", description="Events API v2")
+
+
+class EmailSettings(Section):
+    host: str | None = Field(default=None, description="SMTP server")
+    port: int = Field(default=587, ge=1, le=65535, description="port of the SMTP server")
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="encryption of SMTP")
+    user: str | None = Field(default=None, description="SMTP user, if the server asks for one")
+    password: SecretStr | None = Field(default=None, description="SMTP password")
+    sender: str | None = Field(default=None, description="address that alerts come from")
+    to: str | None = Field(default=None, description="addresses that alerts go to, separated by commas")
+
+
+class AlertSettings(Section):
+    """When somebody is told, and by which channels. A channel without an address is off."""
+
+    first_campaigns: int = Field(
+        default=10, ge=0, le=1000, description="campaigns of the ranking that are told"
+    )
+    first_accounts: int = Field(
+        default=10, ge=0, le=1000, description="accounts outside campaigns that are told"
+    )
+    min_score: float = Field(default=2.0, description="score in nats below which nobody is told")
+    family_nats: float = Field(default=0.1, ge=0, description="nats from which a family counts as one of two")
+    worse_nats: float = Field(default=1.0, gt=0, description="rise of the score that is told again")
+    worse_accounts: float = Field(default=1.5, gt=1, description="growth of a campaign that is told again")
+    quiet_hours: float = Field(default=24, ge=0, description="hours without a second alert on one finding")
+    resolve_after: int = Field(default=2, ge=1, description="rankings without a finding until it is resolved")
+    per_day: int = Field(default=20, ge=0, description="alerts per day (UTC); what is over it waits")
+    digest_hour: int | None = Field(default=7, ge=0, le=23, description="UTC hour of the daily digest")
+    attempts: int = Field(default=5, ge=1, le=20, description="tries of one delivery within one run")
+    timeout_seconds: float = Field(default=10, gt=0, le=120, description="wait for a receiver")
+    backoff_seconds: float = Field(
+        default=0.5, ge=0, le=60, description="mean of the first pause between tries"
+    )
+    give_up_days: float = Field(default=3, gt=0, description="days after which a delivery is given up")
+    name: str = Field(
+        default="scarecrow", pattern=r"^[a-z0-9.-]{1,63}$", description="name of this installation"
+    )
+    is_shadow: bool = Field(default=False, description="mark findings as experimental")
+    slack: SlackSettings = SlackSettings()
+    webhook: WebhookSettings = WebhookSettings()
+    pagerduty: PagerDutySettings = PagerDutySettings()
+    email: EmailSettings = EmailSettings()
+    kafka: str | None = Field(default=None, description="topic of CloudEvents, kafka://HOST:PORT/TOPIC")
+    ocsf: str | None = Field(
+        default=None, description="file (JSON lines) or topic of OCSF 1.8 Detection Findings"
+    )
+    osprey: str | None = Field(default=None, description="Osprey's input topic, kafka://HOST:PORT/TOPIC")
+
+
+class EnforceSettings(Section):
+    """Scores in nats from which an action is proposed, and how it is taken back."""
+
+    watch: float = Field(default=2.0, description="score from which: watch")
+    verify_identity: float = Field(default=4.0, description="score from which: verify identity")
+    rate_limit: float = Field(default=5.5, description="score from which: lower the rate limit")
+    vary_outputs: float = Field(default=7.0, description="score from which: vary or watermark outputs")
+    review: float = Field(default=8.5, description="score from which: a person reviews")
+    hysteresis_nats: float = Field(default=1.0, ge=0, description="how far below its score an action is kept")
+    hold_hours: float = Field(default=24, ge=0, description="hours for which an action is not lowered")
+    expiry_hours: float = Field(default=72, gt=0, description="hours after which an action ends by itself")
+    membership: float = Field(
+        default=0.5, ge=0, le=1, description="membership from which a campaign's action counts for an account"
+    )
+    rate_floor: int = Field(default=10, ge=1, description="calls per day below which no limit goes")
+    is_dry_run: bool = Field(
+        default=True, description="actions are proposals that a gateway must not carry out"
+    )
+    topic: str | None = Field(default=None, description="compacted topic, kafka://HOST:PORT/TOPIC")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Built by `load_settings`; immutable."""
 
@@ -103,6 +190,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     rank: RankSettings = RankSettings()
     privacy: PrivacySettings = PrivacySettings()
+    alerts: AlertSettings = AlertSettings()
+    enforce: EnforceSettings = EnforceSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -231,7 +320,7 @@ def _generated_key(path: Path) -> str:
             except FileExistsError:
                 pass
             finally:
-                os.unlink(draft)
+                Path(draft).unlink()
         text = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ScarecrowError(f"The key file {path} cannot be read or made ({error}); {remedy}.") from error

@@ -20,7 +20,8 @@ class CommandSpec:
     panel: str
 
 
-_START, _DATA, _FINDINGS, _QUALITY = "Start here", "Data", "Findings", "Quality and set-up"
+_START, _DATA, _FINDINGS = "Start here", "Data", "Findings"
+_ACTIONS, _QUALITY = "Alerts and actions", "Quality and set-up"
 
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("demo", "Planted campaigns through every stage, to a report.", "demo:demo_command", _START),
@@ -38,6 +39,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
     ),
     CommandSpec("label", "Record what a person decided.", "label:label_command", _FINDINGS),
     CommandSpec("report", "One self-contained HTML page.", "report:report_command", _FINDINGS),
+    CommandSpec("alert", "Tell people and systems about new findings.", "alert:alert_command", _ACTIONS),
+    CommandSpec("enforce", "Graded actions that a gateway can carry out.", "enforce:enforce_app", _ACTIONS),
+    CommandSpec("canary", "Register answers that tell who received them.", "canary:canary_app", _ACTIONS),
+    CommandSpec("trace", "Who received the answers found in a data set.", "trace:trace_command", _ACTIONS),
     CommandSpec(
         "simulate", "Logs with planted campaigns, truth apart.", "simulate:simulate_command", _QUALITY
     ),
