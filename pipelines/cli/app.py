@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
             return _reader_left()
         raise
     except (KeyboardInterrupt, typer.Abort):
-        print("scarecrow: interrupted", file=sys.stderr)
+        typer.echo("scarecrow: interrupted", err=True)
         return INTERRUPTED
     except Exception as error:  # the last resort: a person reads one sentence, whatever broke
         return _unexpected(error, debug)
@@ -114,18 +114,18 @@ def _reader_left() -> int:
 def _wrong_usage(error: typer.TyperException) -> int:
     message = error.format_message()
     if message:
-        print(f"scarecrow: {terminal(message)}", file=sys.stderr)
+        typer.echo(f"scarecrow: {terminal(message)}", err=True)
         # Most of Click's errors, private to Typer, carry the context; errors of its parser do not.
         context = getattr(error, "ctx", None)
         command = "scarecrow" if context is None else terminal(context.command_path)
-        print(f"Try '{command} --help'.", file=sys.stderr)
+        typer.echo(f"Try '{command} --help'.", err=True)
     return error.exit_code
 
 
 def _failed(error: ScarecrowError, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
-    print(f"scarecrow: {terminal(str(error))}", file=sys.stderr)
+    typer.echo(f"scarecrow: {terminal(str(error))}", err=True)
     return code
 
 
@@ -134,7 +134,7 @@ def _unexpected(error: Exception, debug: bool) -> int:
         traceback.print_exception(error)
     said = terminal(str(error).strip().partition("\n")[0]) or "no message"
     hint = "" if debug else "; run the same command with --debug for the traceback"
-    print(f"scarecrow: unexpected {type(error).__name__}: {said}{hint}", file=sys.stderr)
+    typer.echo(f"scarecrow: unexpected {type(error).__name__}: {said}{hint}", err=True)
     return 1
 
 

@@ -57,6 +57,6 @@ def campaigns_command(
     )
     if found:
         at = instant(found[0].as_of)
-        print(f"{len(found):,} of {among:,} campaigns, as of {at}. Next: scarecrow explain CAMPAIGN")
+        typer.echo(f"{len(found):,} of {among:,} campaigns, as of {at}. Next: scarecrow explain CAMPAIGN")
     else:
-        print("The ranking found no campaign.")
+        typer.echo("The ranking found no campaign.")

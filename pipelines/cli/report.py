@@ -26,6 +26,6 @@ def report_command(
     with open_mart(settings_of(ctx, mart__path=mart).mart.path) as opened:
         data = write_report(opened, out, top)
     size = out.stat().st_size / 2**20
-    print(
+    typer.echo(
         f"{out}: {len(data.campaigns):,} campaigns, {len(data.accounts):,} accounts in detail, {size:.1f} MiB"
     )

@@ -30,4 +30,4 @@ def settings_command(
         ["setting", "value", "from", "meaning"],
         [[r.name, "" if r.value is None else str(r.value), r.origin, r.meaning] for r in rows],
     )
-    print(f"settings hash {settings_hash(settings)}")
+    typer.echo(f"settings hash {settings_hash(settings)}")

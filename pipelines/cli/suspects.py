@@ -56,6 +56,6 @@ def suspects_command(
     )
     if found:
         at = instant(found[0].as_of)
-        print(f"{len(found):,} of {among:,} accounts, as of {at}. Next: scarecrow explain ACCOUNT")
+        typer.echo(f"{len(found):,} of {among:,} accounts, as of {at}. Next: scarecrow explain ACCOUNT")
     else:
-        print("The ranking holds no accounts.")
+        typer.echo("The ranking holds no accounts.")

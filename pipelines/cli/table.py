@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import typer
+
 from pipelines.errors import UsageError
 from pipelines.report.inert import spreadsheet, terminal
 
@@ -66,7 +68,7 @@ def _cell(value: object) -> object:
 
 def print_json(value: object) -> None:
     """Prints JSON in ASCII, so that no id can steer the terminal; times as RFC 3339."""
-    print(json.dumps(value, indent=2, ensure_ascii=True, default=_plain))
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=True, default=_plain))
 
 
 def _plain(value: object) -> str:

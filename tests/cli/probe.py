@@ -21,7 +21,7 @@ def install(monkeypatch: pytest.MonkeyPatch, raised: BaseException | None) -> No
         """
         if raised is not None:
             raise raised
-        print(f"number {number}")
+        typer.echo(f"number {number}")
 
     module = ModuleType("pipelines.cli.probe_module")
     module.probe_command = probe_command  # type: ignore[attr-defined]
