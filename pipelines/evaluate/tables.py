@@ -24,11 +24,11 @@ TRUTH_ACCOUNTS = {
 }
 TRUTH_CAMPAIGNS = pl.Schema(
     {
-        "campaign_id": pl.String,
-        "strategy": pl.String,
-        "accounts": pl.Int64,
-        "harvest_requests": pl.Int64,
-        "harvest_requests_by_day": pl.List(pl.Int64),
+        "campaign_id": pl.String(),
+        "strategy": pl.String(),
+        "accounts": pl.Int64(),
+        "harvest_requests": pl.Int64(),
+        "harvest_requests_by_day": pl.List(pl.Int64()),
     }
 )
 

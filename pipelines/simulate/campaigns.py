@@ -14,30 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.errors import UsageError
 from pipelines.simulate import wraps
+from pipelines.simulate.adaptive import adaptive
+from pipelines.simulate.orders import Accounts, Order, Rng, at_peoples_hours, buy, curated_list
 from pipelines.simulate.people import World, draw_volumes, people_traffic, topic_weights
-from pipelines.simulate.prompts import written_by_many
 from pipelines.simulate.randomness import ragged
 from pipelines.simulate.requests import Traffic, concatenate, traffic
-from pipelines.simulate.tempo import DAY, HOUR, Rhythm, spread, within_conversations
-
-Accounts = npt.NDArray[np.integer]
-Codes = npt.NDArray[np.int64]
-Rng = np.random.Generator
-
-
-@dataclass(frozen=True)
-class Order:
-    """What one campaign does: its accounts, list prompts that each buys (lowest, highest), the generator."""
-
-    accounts: Accounts
-    lot: tuple[int, int]
-    rng: Rng
-
-    def lots(self) -> npt.NDArray[np.int64]:
-        """List prompts of each account."""
-        return self.rng.integers(self.lot[0], self.lot[1] + 1, len(self.accounts))
+from pipelines.simulate.tempo import DAY, HOUR, spread, within_conversations
 
 
 @dataclass(frozen=True)
@@ -50,76 +33,16 @@ class Strategy:
     make: Callable[[World, Order], Traffic]
 
 
-def curated_list(world: World, count: int, rng: Rng, family: str | None = None) -> Codes:
-    """A list of `count` different prompts over two to ten topics, of one family or of both.
-
-    Topics are taken as people take them, so that no topic belongs to campaigns alone.
-    """
-    source = world.source
-    if family is None:
-        family = rng.choice(["harvest", "both", "ordinary"], p=[0.3, 0.4, 0.3])
-    allowed = np.array([family in ("both", topic.family) for topic in source.topics])
-    if not allowed.any():
-        allowed[:] = True
-    popular = topic_weights(source, rng)
-    popular = np.where(allowed, popular, 0.0) / popular[allowed].sum()
-    number = min(int(rng.integers(2, 11)), int((popular > 0).sum()))
-    chosen = rng.choice(len(popular), number, replace=False, p=popular)
-    weights = np.zeros(len(popular))
-    weights[chosen] = (rng.dirichlet(np.ones(number)) + 0.02) * np.sqrt(popular[chosen])
-    listed = source.curated(weights, count, rng)
-    if len(listed) < count:  # the chosen topics are small: take what is missing from all that are allowed
-        more = np.setdiff1d(source.curated(allowed.astype(float), 2 * count, rng), listed)
-        listed = np.concatenate([listed, rng.permutation(more)[: count - len(listed)]])
-    if len(listed) < count:
-        raise UsageError(
-            f"A campaign needs a list of {count} different prompts but the source offers {len(listed)}; "
-            "use fewer or smaller campaigns, or larger corpora."
-        )
-    return written_by_many(listed, rng) if rng.random() < 0.4 else rng.permutation(listed)
-
-
-def _like_people(
-    world: World, accounts: Accounts, owner: npt.NDArray[np.int64], rng: Rng
-) -> npt.NDArray[np.int64]:
-    """Moments that follow each account's own day and night, after it was created."""
-    identities, calendar = world.identities, world.calendar
-    created = identities.created[accounts]
-    rhythm = Rhythm.of_people(calendar, identities.zone[accounts], created, rng, regular=0.3)
-    times = rhythm.moments(owner, calendar, rng)
-    late = created[owner] + rng.integers(HOUR, 6 * HOUR, len(owner))
-    return np.asarray(np.where(times < created[owner], late, times))
-
-
-def _buy(
-    world: World, order: Order, *, family: str | None = None, phrases: npt.NDArray[np.int16] | None = None
-) -> Traffic:
-    """Each account buys its lot, at the hours of a person, with one of `phrases` around each prompt."""
-    rng, lots = order.rng, order.lots()
-    codes = curated_list(world, int(lots.sum()), rng, family)
-    owner, _ = ragged(lots)
-    wrap = (
-        np.zeros(len(codes), dtype=np.int16)
-        if phrases is None
-        else phrases[rng.integers(0, len(phrases), len(codes))]
-    )
-    return traffic(
-        order.accounts[owner], _like_people(world, order.accounts, owner, rng), codes,
-        wrap=wrap, answer_of=codes, conversation=world.conversations.take(len(codes)) + np.arange(len(codes)),
-        harvest=True,
-    )  # fmt: skip
-
-
 def single_heavy(world: World, order: Order) -> Traffic:
     """One account asks for the whole list, day and night."""
-    bought = _buy(world, order)
+    bought = buy(world, order)
     first = int(max(world.identities.created[order.accounts].max(), world.calendar.start))
     return replace(bought, time=spread(len(bought), first, world.calendar.end, order.rng, evenness=0.6))
 
 
 def round_robin(world: World, order: Order) -> Traffic:
     """A load balancer deals the list out in turn."""
-    bought = _buy(world, order)
+    bought = buy(world, order)
     # In the order of time the list goes once around the accounts, then again: lots become nearly equal.
     by_time = np.argsort(bought.time, kind="stable")
     account = np.empty(len(bought), dtype=np.int32)
@@ -131,7 +54,7 @@ def round_robin(world: World, order: Order) -> Traffic:
 
 def low_and_slow(world: World, order: Order) -> Traffic:
     """A few prompts a day from each account, as even as a drip."""
-    bought = _buy(world, order)
+    bought = buy(world, order)
     times = np.empty(len(bought), dtype=np.int64)
     for account in order.accounts:
         rows = np.flatnonzero(bought.account == account)
@@ -142,14 +65,14 @@ def low_and_slow(world: World, order: Order) -> Traffic:
 
 def topic_split(world: World, order: Order) -> Traffic:
     """Each account gets one subject of the list: no two look alike, together they tile it."""
-    bought = _buy(world, order)
+    bought = buy(world, order, topics=(6, 12))
     codes = bought.prompt
     return replace(bought, prompt=codes[np.argsort(world.source.topic_of(codes), kind="stable")])
 
 
 def paraphrased_templates(world: World, order: Order) -> Traffic:
     """Every prompt reworded by one of a dozen openings and closings."""
-    return _buy(world, order, phrases=wraps.numbers("rephrase"))
+    return buy(world, order, phrases=wraps.numbers("rephrase"))
 
 
 def _cover_volumes(bought: Traffic, accounts: Accounts, share: float, rng: Rng) -> npt.NDArray[np.int64]:
@@ -164,7 +87,7 @@ def generic_cover(share: float) -> Callable[[World, Order], Traffic]:
     """The list, hidden in replayed requests of many people: every account gets the same broad mixture."""
 
     def make(world: World, order: Order) -> Traffic:
-        rng, bought = order.rng, _buy(world, order)
+        rng, bought = order.rng, buy(world, order)
         total = int(_cover_volumes(bought, order.accounts, share, rng).sum())
         people = max(8, total // 20)
         volumes = rng.multinomial(total, np.full(people, 1 / people))
@@ -185,7 +108,7 @@ def personal_cover(share: float) -> Callable[[World, Order], Traffic]:
     """The list, hidden in the traffic of one imitated person per account."""
 
     def make(world: World, order: Order) -> Traffic:
-        rng, bought = order.rng, _buy(world, order)
+        rng, bought = order.rng, buy(world, order)
         volumes = _cover_volumes(bought, order.accounts, share, rng)
         weights = topic_weights(world.source, rng)
         return concatenate([bought, people_traffic(world, order.accounts, volumes, weights, rng)])
@@ -195,12 +118,12 @@ def personal_cover(share: float) -> Callable[[World, Order], Traffic]:
 
 def judging(world: World, order: Order) -> Traffic:
     """Preference data: which of two answers is better, by a rubric."""
-    return _buy(world, order, phrases=wraps.choose("judge", 2, order.rng, favourites=2))
+    return buy(world, order, phrases=wraps.choose("judge", 2, order.rng, favourites=2))
 
 
 def reasoning(world: World, order: Order) -> Traffic:
     """Reasoning traces: step by step, in tags."""
-    return _buy(world, order, phrases=wraps.choose("reason", 3, order.rng, favourites=3))
+    return buy(world, order, phrases=wraps.choose("reason", 3, order.rng, favourites=3))
 
 
 def agentic(world: World, order: Order) -> Traffic:
@@ -219,7 +142,7 @@ def agentic(world: World, order: Order) -> Traffic:
     handed_on = (position > 0) & (rng.random(len(prompt)) < 0.35)
     wrap[handed_on] = wraps.choose("quote", int(handed_on.sum()), rng)
     answer_of = codes[rng.permutation(len(codes))][talk]
-    starts = _like_people(world, order.accounts, owner, rng)
+    starts = at_peoples_hours(world, order.accounts, owner, rng)
     return traffic(
         order.accounts[owner[talk]], within_conversations(lengths, starts, rng, pause_seconds=20), prompt,
         turn=position, conversation=world.conversations.take(len(codes)) + talk, wrap=wrap,
@@ -230,7 +153,7 @@ def agentic(world: World, order: Order) -> Traffic:
 def ban_and_respawn(world: World, order: Order) -> Traffic:
     """Accounts are banned after a few days; a fresh one takes over the list where the last one stopped."""
     rng, calendar = order.rng, world.calendar
-    bought = _buy(world, order)
+    bought = buy(world, order)
     times, status = bought.time.copy(), bought.status.copy()
     lines = max(1, len(order.accounts) // 3)
     for line in range(lines):
@@ -254,7 +177,7 @@ def ban_and_respawn(world: World, order: Order) -> Traffic:
 def model_pivot(world: World, order: Order) -> Traffic:
     """Half of the traffic moves to the new model within a day and a half of its release."""
     rng, calendar = order.rng, world.calendar
-    bought = _buy(world, order)
+    bought = buy(world, order)
     world.identities.adopts[order.accounts] = calendar.release
     pivots = rng.random(len(bought)) < 0.5
     burst = calendar.release + (rng.random(len(bought)) * 1.5 * DAY).astype(np.int64)
@@ -263,7 +186,7 @@ def model_pivot(world: World, order: Order) -> Traffic:
 
 def relay(world: World, order: Order) -> Traffic:
     """Resold access: several real people use each account; the reseller's list runs among their requests."""
-    rng, bought = order.rng, _buy(world, order)
+    rng, bought = order.rng, buy(world, order)
     people = rng.integers(2, 6, len(order.accounts))
     accounts = np.repeat(order.accounts, people)
     volumes = draw_volumes(len(accounts), rng, 14.0)
@@ -274,12 +197,12 @@ def relay(world: World, order: Order) -> Traffic:
 
 def human_seeds(world: World, order: Order) -> Traffic:
     """The list is what people really asked."""
-    return _buy(world, order, family="ordinary")
+    return buy(world, order, family="ordinary")
 
 
 def hydra(world: World, order: Order) -> Traffic:
     """Very many accounts, each with almost nothing."""
-    return _buy(world, order, family="both")
+    return buy(world, order, family="both")
 
 
 _SIZE, _LOT = (15, 60), (20, 60)
@@ -305,6 +228,9 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy("relay", _SIZE, _LOT, relay),
         Strategy("human_seeds", _SIZE, _LOT, human_seeds),
         Strategy("hydra", (150, 150), (30, 40), hydra),
+        Strategy("adaptive_120", _SIZE, _LOT, adaptive(1.2)),
+        Strategy("adaptive_150", _SIZE, _LOT, adaptive(1.5)),
+        Strategy("adaptive_200", _SIZE, _LOT, adaptive(2.0)),
     )
 }
 """Every strategy by name."""

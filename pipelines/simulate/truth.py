@@ -49,6 +49,7 @@ def truth_of(
     for campaign in campaigns:
         own = np.isin(requests.account, campaign.accounts)
         harvest = own & requests.harvest
+        opens = harvest & (requests.turn == 0)
         day = (requests.time[harvest] - calendar.start) // DAY
         described.append(
             {
@@ -58,7 +59,9 @@ def truth_of(
                 "requests": int(own.sum()),
                 "harvest_requests": int(harvest.sum()),
                 "harvest_requests_by_day": np.bincount(day, minlength=calendar.days).tolist(),
-                "distinct_prompts": len(np.unique(requests.prompt[harvest])),
+                "distinct_prompts": len(np.unique(requests.prompt[opens])),
+                "duplicate_requests": int(opens.sum()) - len(np.unique(requests.prompt[opens])),
+                "follow_up_requests": int((harvest & (requests.turn > 0)).sum()),
             }
         )
     accounts = []

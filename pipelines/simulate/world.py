@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UsageError
-from pipelines.simulate.campaigns import STRATEGIES, Order
+from pipelines.simulate.campaigns import STRATEGIES
 from pipelines.simulate.corpora import CorpusPrompts
 from pipelines.simulate.grammar import GrammarPrompts
 from pipelines.simulate.identities import draw_identities
 from pipelines.simulate.look_alikes import LOOK_ALIKES
+from pipelines.simulate.orders import Order
 from pipelines.simulate.people import POPULAR_SYSTEMS, World, draw_volumes, people_traffic, topic_weights
 from pipelines.simulate.plan import CampaignPlan, look_alike_groups, plan_campaigns
 from pipelines.simulate.prompts import PromptSource

@@ -18,6 +18,8 @@ from pipelines.simulate.world import BuiltWorld
 from tests.simulate.conftest import make_world
 
 SIZES = {"single_heavy": 1, "hydra": 40, "ban_and_respawn": 18}
+UNEVEN = ("single_heavy", "round_robin", "agentic", "adaptive_120", "adaptive_150", "adaptive_200")
+"""lots that the strategy itself makes larger, smaller or equal"""
 World = Callable[[str], tuple[BuiltWorld, Traffic]]
 
 
@@ -42,14 +44,15 @@ def lots(built: BuiltWorld, own: Traffic) -> np.ndarray:
 def test_a_campaign_uses_its_accounts_and_buys_no_prompt_twice(strategy: str, world: World) -> None:
     built, own = world(strategy)
     bought = own.harvest & (own.turn == 0)
-    assert len(np.unique(own.prompt[bought] & BASE_MASK)) == bought.sum()
+    if not strategy.startswith("adaptive"):  # which buys duplicates on purpose
+        assert len(np.unique(own.prompt[bought] & BASE_MASK)) == bought.sum()
     assert (lots(built, own) > 0).all()
     created = built.world.identities.created[own.account]
     assert (own.time >= created).all()
     assert (own.time < built.world.calendar.end).all()
 
 
-@pytest.mark.parametrize("strategy", sorted(set(STRATEGIES) - {"agentic", "round_robin", "single_heavy"}))
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in UNEVEN])
 def test_lots_are_in_their_range(strategy: str, world: World) -> None:
     low, high = STRATEGIES[strategy].lot
     counts = lots(*world(strategy))
