@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.detect.arrays import run_starts
+from pipelines.detect.arrays import ratio, run_starts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,21 +32,19 @@ P_CEILING: Final = 0.99
 
 LEAD: Final = ("systematicity", "elicitation", "group")
 """Families of which an alert needs one."""
-COUNTS_FROM: Final = 0.3
+COUNTS_FROM: Final = 0.5
 """Nats from which a family counts as evidence in the two-family rule."""
-WEIGHTS: Final = {
-    "tempo": 0.15,
-    "coverage": 0.15,
-    "diversity": 0.15,
+PREVALENCE: Final = {
+    "tempo": 0.2,
+    "coverage": 0.1,
+    "diversity": 0.1,
     "systematicity": 0.3,
-    "elicitation": 0.3,
+    "elicitation": 0.2,
     "linkage": 0.2,
 }
-"""What one nat of each family is worth in the score."""
-BOUNDS: Final = (-0.2, 0.8)
-"""Least and most nats that one account-level family can add, so that all of them together stay below one
-firm group.
-"""
+"""Share of harvesting accounts that are thought to show in each family; the rest look ordinary in it."""
+CEILING: Final = 1.5
+"""Most nats that one account-level family adds, so that all of them together stay below one firm group."""
 
 
 @dataclass(frozen=True)
@@ -144,24 +142,32 @@ def _side(high: Floats, low: Floats, size: Floats, tail: Tail) -> Floats:
     return np.asarray(np.minimum(chosen / size, 1.0))
 
 
-def cauchy(p_values: Sequence[Floats]) -> Floats:
-    """Cauchy combination (Liu & Xie 2020) of the p-values that there are, equal weights: float64[n], NaN
-    for none.
+def cauchy(p_values: Sequence[Floats], weights: Sequence[float] | None = None) -> Floats:
+    """Cauchy combination (Liu & Xie 2020) of the p-values that there are: float64[n], NaN for none.
+
+    weights: of each, equal when None; those of missing ones are left out.
     """
     p = np.stack(p_values)
-    there = ~np.isnan(p)
-    scores = np.where(there, np.tan((0.5 - np.minimum(np.nan_to_num(p, nan=0.5), P_CEILING)) * np.pi), 0.0)
-    count = there.sum(axis=0)
-    mean = np.divide(scores.sum(axis=0), count, out=np.full(p.shape[1], np.nan), where=count > 0)
+    weight = np.where(
+        np.isnan(p), 0.0, np.ones(len(p))[:, None] if weights is None else np.array(weights)[:, None]
+    )
+    scores = np.tan((0.5 - np.minimum(np.nan_to_num(p, nan=0.5), P_CEILING)) * np.pi)
+    total = weight.sum(axis=0)
+    mean = ratio((weight * scores).sum(axis=0), total)
     return np.asarray(0.5 - np.arctan(mean) / np.pi)
 
 
-def family_p(p_values: Sequence[Floats], stratum: Ints, peers: NDArray[np.bool_] | None = None) -> Floats:
+def family_p(
+    p_values: Sequence[Floats],
+    stratum: Ints,
+    peers: NDArray[np.bool_] | None = None,
+    weights: Sequence[float] | None = None,
+) -> Floats:
     """One conformal p per account for a family: the Cauchy combination, ranked again among the peers.
 
     The second ranking makes it uniform over ordinary accounts however the statistics hang together.
     """
-    return rank(cauchy(p_values), stratum, "low", peers).p
+    return rank(cauchy(p_values, weights), stratum, "low", peers).p
 
 
 def log_e(p: Floats) -> Floats:
@@ -169,15 +175,24 @@ def log_e(p: Floats) -> Floats:
     return np.where(np.isnan(p), 0.0, np.log(KAPPA) + (KAPPA - 1) * np.log(np.where(np.isnan(p), 1.0, p)))
 
 
-def contributions(family: str, p: Floats, p_values: Sequence[Floats]) -> list[Floats]:
-    """What each reason of a family adds to the score, nats: float64[n] each; their sum is what the family
-    adds.
+def family_nats(family: str, p: Floats) -> Floats:
+    """What a family adds to the score, float64[n] nats: ln(1 - s + s e(p)), s its prevalence.
 
-    p: the family's. Of a positive sum each reason has the part of its own log e-value that is positive; of a
+    A mixture of 1 and an e-value is one again: what only some harvesters show weighs little when absent,
+    at least ln(1 - s). At most CEILING. 0 where p is NaN.
+    """
+    s = PREVALENCE[family]
+    return np.where(np.isnan(p), 0.0, np.minimum(np.log(1 - s + s * np.exp(log_e(p))), CEILING))
+
+
+def contributions(family: str, p: Floats, p_values: Sequence[Floats]) -> list[Floats]:
+    """What each reason of a family adds to the score, float64[n] nats each; they add up to the family.
+
+    p: the family's. Of a positive sum each reason has a part as large as its own evidence is positive; of a
     negative one likewise; equal parts among the available ones when no reason points that way.
     """
-    total = np.clip(WEIGHTS[family] * log_e(p), *BOUNDS)
-    each = np.stack([log_e(q) for q in p_values])
+    total = family_nats(family, p)
+    each = np.stack([family_nats(family, q) for q in p_values])
     there = np.stack([~np.isnan(q) for q in p_values])
     same_way = np.where(total > 0, np.maximum(each, 0), np.maximum(-each, 0)) * there
     parts = np.where(same_way.sum(axis=0) > 0, same_way, there.astype(np.float64))

@@ -29,7 +29,7 @@ class Evidence:
     when a field is missing or there are too few requests. p_values: conformal within the account's stratum,
     NaN when unavailable. peer_median, peer_percentile: of the stratum, the latter in percent; NaN without
     peers. contribution: nats added to the score, 0 when unavailable; contributions of one family are bounded
-    together by `calibrate.BOUNDS`. ordinary_cause: what would explain it innocently. words: a `str.format`
+    together by `calibrate.CEILING`. ordinary_cause: what would explain it innocently. words: a `str.format`
     template with the fields value and peer_median.
     """
 
@@ -117,9 +117,8 @@ def judge(
     """Calibrates the statistics of one family: ranks, one p for the family, contributions that add up."""
     ranked = [calibrate.rank(s.values, stratum, s.tail, peers) for s in statistics]
     p_values = [r.p for r in ranked]
-    nats = calibrate.contributions(
-        family, calibrate.family_p([r.middle for r in ranked], stratum, peers), p_values
-    )
+    p = calibrate.family_p([r.middle for r in ranked], stratum, peers, [s.weight for s in statistics])
+    nats = calibrate.contributions(family, p, p_values)
     return [
         Evidence(family, s.reason, s.values, r.p, r.median, r.percentile, c, s.ordinary_cause, s.words)
         for s, r, c in zip(statistics, ranked, nats, strict=True)

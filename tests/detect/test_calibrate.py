@@ -134,12 +134,13 @@ def test_e_value_has_mean_one_over_uniform_p() -> None:
 def test_contributions_add_up_and_are_bounded(p_values: list[list[float]]) -> None:
     columns = [np.array([row[k] for row in p_values]) for k in range(3)]
     p = np.where(np.all(np.isnan(columns), axis=0), np.nan, 0.003)
-    for family, weight in calibrate.WEIGHTS.items():
+    for family, prevalence in calibrate.PREVALENCE.items():
         for q in (p, np.where(np.isnan(p), np.nan, 0.9)):
             parts = calibrate.contributions(family, q, columns)
             total = np.sum(parts, axis=0)
-            np.testing.assert_allclose(total, np.clip(weight * calibrate.log_e(q), *calibrate.BOUNDS))
-            assert np.all((total >= calibrate.BOUNDS[0]) & (total <= calibrate.BOUNDS[1]))
+            e = np.where(np.isnan(q), 1.0, np.exp(calibrate.log_e(q)))
+            expected = np.minimum(np.log(1 - prevalence + prevalence * e), calibrate.CEILING)
+            np.testing.assert_allclose(total, expected, atol=1e-12)
             for part, column in zip(parts, columns, strict=True):
                 assert np.all(part[np.isnan(column)] == 0)
 

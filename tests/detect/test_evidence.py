@@ -127,10 +127,9 @@ def test_ordinary_accounts_rarely_meet_the_two_family_rule(null_world: tuple[Fit
 
 
 def test_contributions_are_bounded_below_one_firm_group(null_world: tuple[FittedMap, Rows, Rows]) -> None:
-    low, high = calibrate.BOUNDS
     for family, nats in by_family(gather(null_world)[1]).items():
-        assert nats.min() >= low - 1e-12, family
-        assert nats.max() <= high + 1e-12, family
+        assert nats.min() >= np.log(1 - calibrate.PREVALENCE[family]) - 0.1, family
+        assert nats.max() <= calibrate.CEILING + 1e-12, family
         assert nats.mean() <= 0, f"{family} raises ordinary accounts on average"
 
 

@@ -28,6 +28,15 @@ _CAUSES: Final = {
     "tls": "one client library",
 }
 
+_WEIGHTS: Final = {
+    "network": 1.0,
+    "payment": 4.0,
+    "api_key": 4.0,
+    "tool_schema": 2.0,
+    "system_prompt": 1.0,
+    "tls": 0.5,
+}
+
 
 def birth_burst(p: Profiled) -> Floats:
     """Accounts created within an hour of this one beyond what the week around it leads to expect, in standard
@@ -64,6 +73,7 @@ def statistics(p: Profiled, shared: dict[str, Shared], pairs: Pairs) -> list[Sta
             "high",
             _CAUSES[kind],
             f"{kind.replace('_', ' ')} shared with {{value:.1f}} other customers; peers {{peer_median:.1f}}",
+            weight=_WEIGHTS[kind],
         )
         for kind in KINDS
     ]
@@ -76,6 +86,7 @@ def statistics(p: Profiled, shared: dict[str, Shared], pairs: Pairs) -> list[Sta
             "high",
             "an event, a course or a campaign of the provider's marketing",
             "created in a burst of sign-ups ({value:.1f} standard errors); peers {peer_median:.1f}",
+            weight=0.5,
         ),
         Statistic(
             "respawn",
@@ -83,6 +94,7 @@ def statistics(p: Profiled, shared: dict[str, Shared], pairs: Pairs) -> list[Sta
             "high",
             "a customer who moved to a new account",
             "created within two days of the silence of {value:.0f} accounts that it shares something with",
+            weight=0.5,
         ),
         Statistic(
             "synchronous",
@@ -90,5 +102,6 @@ def statistics(p: Profiled, shared: dict[str, Shared], pairs: Pairs) -> list[Sta
             "high",
             "colleagues in one meeting, one scheduler",
             "calls in a linked account's minutes, or avoids them ({value:.1f} standard errors)",
+            weight=0.5,
         ),
     ]

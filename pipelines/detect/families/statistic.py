@@ -19,7 +19,8 @@ class Statistic:
     """One statistic of n accounts. values: float64[n], NaN when a field is missing or there are too few
     calls.
 
-    tail: which side is suspect. ordinary_cause, words: as in `evidence.Evidence`.
+    tail: which side is suspect. ordinary_cause, words: as in `evidence.Evidence`. weight: in its
+    family's combination, more for what is specific to one hand, less for what varies by itself.
     """
 
     reason: str
@@ -27,6 +28,7 @@ class Statistic:
     tail: Tail
     ordinary_cause: str
     words: str
+    weight: float = 1.0
 
 
 def enough(values: Floats, count: NDArray[np.int64] | Floats, least: int = MIN_CALLS) -> Floats:

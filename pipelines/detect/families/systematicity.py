@@ -183,6 +183,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "high",
             "an application with a prompt template",
             "{value:.0%} of its prompts open like another one of its own; peers {peer_median:.0%}",
+            weight=0.5,
         ),
         Statistic(
             "opening_evenness",
@@ -190,6 +191,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "low",
             "an application with a prompt template",
             "evenness over openings {value:.2f}; peers {peer_median:.2f}",
+            weight=0.5,
         ),
         Statistic(
             "filled_templates",
@@ -204,6 +206,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "high",
             "a job or an application that asks single questions",
             "{value:.0%} of calls open a conversation; peers {peer_median:.0%}",
+            weight=2.0,
         ),
         Statistic(
             "conversations",
@@ -218,6 +221,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "high",
             batch,
             "{value:.1f} standard errors fewer repeated prompts than usual; peers {peer_median:.1f}",
+            weight=2.0,
         ),
         Statistic(
             "ordered_sweeps",
@@ -225,6 +229,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "high",
             "projects that follow one another",
             "its topics come in turn ({value:.2f}, 0 mixed, 1 strictly); peers {peer_median:.2f}",
+            weight=0.5,
         ),
         Statistic(
             "probe_then_scale",
@@ -232,5 +237,6 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             "high",
             "a pilot that went into production",
             "load grew by {value:.1f} nats after its first days; peers {peer_median:.1f}",
+            weight=0.5,
         ),
     ]

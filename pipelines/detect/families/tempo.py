@@ -101,6 +101,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
             "low",
             job,
             "longest daily rest {value:.0f} hours; peers {peer_median:.0f}",
+            weight=2.0,
         ),
         Statistic(
             "hour_of_week_entropy_nats",
@@ -108,6 +109,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
             "high",
             job,
             "evenness over the hours of the week {value:.2f} nats; peers {peer_median:.2f}",
+            weight=2.0,
         ),
         Statistic(
             "burstiness",
@@ -122,6 +124,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
             "high",
             "a finished product that moved over from another provider",
             "{value:.0%} of its average load in the first quarter of its life; peers {peer_median:.0%}",
+            weight=0.5,
         ),
         Statistic(
             "throttle_share",
@@ -129,6 +132,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
             "high",
             "a client that does not back off",
             "{value:.1%} of calls ran into the rate limit; peers {peer_median:.1%}",
+            weight=0.5,
         ),
         Statistic(
             "model_move",
