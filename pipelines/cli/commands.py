@@ -26,6 +26,8 @@ _ACTIONS, _QUALITY = "Alerts and actions", "Quality and set-up"
 COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec("demo", "Planted campaigns through every stage, to a report.", "demo:demo_command", _START),
     CommandSpec("ingest", "Logs from files or Kafka into the lake.", "ingest:ingest_command", _DATA),
+    CommandSpec("lag", "How far the lake is behind a source.", "lag:lag_command", _DATA),
+    CommandSpec("rejects", "What could not be read, why and where.", "rejects:rejects_command", _DATA),
     CommandSpec("compact", "Fold closed hours and days, drop old files.", "compact:compact_command", _DATA),
     CommandSpec(
         "prompt-map", "Fit, list, choose or show the prompt map.", "prompt_map:prompt_map_app", _DATA
