@@ -255,7 +255,9 @@ class Naive:
         out: list[int] = []
         for end in range(8, len(hashes) + 1):
             value = polynomial(hashes[end - 8 : end])
-            if ((value ^ (value >> 29)) * 0xBF58476D1CE4E5B9 & _WORD) >> 59 == 0 and len(out) < size // 16 + 16:
+            if ((value ^ (value >> 29)) * 0xBF58476D1CE4E5B9 & _WORD) >> 59 == 0 and len(
+                out
+            ) < size // 16 + 16:
                 out.append(self._keyed_word("shingle", value))
         return out
 

@@ -111,7 +111,7 @@ def run_cycle(
             advances, rejects = _advances(lake, reports, settings.now_ms)
             version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
         except Conflict:
-            remove_orphans(lake, files)
+            remove_orphans(lake.path, files)
             raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)

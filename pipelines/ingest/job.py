@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines.ingest.beam import PipelineOptions, beam
 from pipelines.ingest.fold import Rows, concat, fold, from_arrow, to_arrow
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.measure import HashKeys

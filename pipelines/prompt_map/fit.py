@@ -11,9 +11,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.cluster import KMeans
-from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.texts import LOG_WEIGHTS, Quantiser
@@ -99,6 +96,8 @@ def _cluster(
         centres = np.concatenate([distinct, np.full((k - len(distinct), vectors.shape[1]), 9.0, np.float32)])
         labels = np.argmin(((vectors[:, None, :] - centres[None, : len(distinct)]) ** 2).sum(-1), axis=1)
         return centres.astype(np.float32), labels.astype(np.int32)
+    from sklearn.cluster import KMeans
+
     model = KMeans(k, n_init=1, max_iter=30, random_state=seed).fit(vectors)
     return model.cluster_centers_.astype(np.float32), model.labels_
 
@@ -110,6 +109,10 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
             f"a prompt map needs at least {MIN_SAMPLE} distinct prompts and the input has {len(prompts)}; "
             "ingest more of the log at once, or fit on another source with `scarecrow prompt-map fit`"
         )
+    # A second to import, and every ingest imports this module.
+    from sklearn.utils.extmath import randomized_svd
+    from threadpoolctl import threadpool_limits
+
     terms = term_matrix(prompts)
     frequency = np.bincount(terms.indices, minlength=BUCKETS)
     idf = np.log((len(prompts) + 1) / (frequency + 1))

@@ -38,7 +38,9 @@ def record(rng: random.Random, index: int, accounts: int = 40, hours: int = 4) -
         "status": rng.choice([200, 200, 200, 429, 500, 404]),
         "latency_ms": rng.random() * 1000,
         "temperature": rng.choice([0, 0.7, 1.0, 1.25]),
-        "client_ip": rng.choice(["10.1.2.3", "10.1.2.77:443", "2001:db8:1::5", "1.2.3.4, 9.9.9.9", "[redacted]"]),
+        "client_ip": rng.choice(
+            ["10.1.2.3", "10.1.2.77:443", "2001:db8:1::5", "1.2.3.4, 9.9.9.9", "[redacted]"]
+        ),
     }
     optional = {
         "response": " ".join(rng.choice(_WORDS) for _ in range(rng.randrange(80))),
@@ -57,7 +59,9 @@ def record(rng: random.Random, index: int, accounts: int = 40, hours: int = 4) -
     return out | {name: value for name, value in optional.items() if rng.random() < 0.6}
 
 
-def log(seed: int, size: int, accounts: int = 40, hours: int = 4, repeats: float = 0.0) -> list[dict[str, Any]]:
+def log(
+    seed: int, size: int, accounts: int = 40, hours: int = 4, repeats: float = 0.0
+) -> list[dict[str, Any]]:
     """A log of `size` records; a share of them repeats an earlier one."""
     rng = random.Random(seed)
     out: list[dict[str, Any]] = []

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.ingest.decode import Decoded, decode, reason
-from schemas.request import FIELD_INDEX, MAX_FUTURE_MS, MAX_ID_BYTES, MAX_PROMPT_BYTES, MIN_TIME_MS, PLACEHOLDERS
+from schemas.request import (
+    FIELD_INDEX,
+    MAX_FUTURE_MS,
+    MAX_ID_BYTES,
+    MAX_PROMPT_BYTES,
+    MIN_TIME_MS,
+    PLACEHOLDERS,
+)
 from tests.ingest.records import NOON, NOW, block
 
 GOOD: dict[str, Any] = {"event_id": "e", "event_time": NOON, "account_id": "a", "prompt": "hello"}
@@ -49,7 +56,10 @@ def without(*names: str) -> dict[str, Any]:
         ({"event_time": NOW + MAX_FUTURE_MS + 1}, "event_time: more than a day in the future"),
         ({"event_time": 1_790_000_000}, "event_time: before the year 2000"),
         ({"event_time": 10**30}, "event_time: before the year 2000"),
-        ({"account_created_at": "2026-13-01T00:00:00Z"}, "account_created_at: not a time (epoch milliseconds or RFC 3339)"),
+        (
+            {"account_created_at": "2026-13-01T00:00:00Z"},
+            "account_created_at: not a time (epoch milliseconds or RFC 3339)",
+        ),
         ({"prompt": 7}, "prompt: wrong type"),
         ({"prompt": "x" * (MAX_PROMPT_BYTES + 1)}, "prompt: too long"),
         ({"prompt": None}, "prompt: missing"),
@@ -86,7 +96,9 @@ def test_bounds_are_inside() -> None:
     assert why(status=999, temperature=100) == ""
 
 
-@pytest.mark.parametrize("word", [*PLACEHOLDERS, *(w.upper() for w in PLACEHOLDERS), "", "  ", " [Redacted]\n"])
+@pytest.mark.parametrize(
+    "word", [*PLACEHOLDERS, *(w.upper() for w in PLACEHOLDERS), "", "  ", " [Redacted]\n"]
+)
 def test_placeholders_are_absent(word: str) -> None:
     found = decoded(GOOD | {"model": word, "prompt": word})
     assert found.errors[0] == 0

@@ -32,12 +32,17 @@ def whole(requests: list[Rows]) -> pa.Table:
 
 
 def test_as_the_oracle(whole: pa.Table, fitted: FittedMap) -> None:
-    compare(by_key(from_arrow(whole)), measure_all(log(11, 300, accounts=12, hours=3), Naive(KEY, fitted.quantiser)))
+    compare(
+        by_key(from_arrow(whole)),
+        measure_all(log(11, 300, accounts=12, hours=3), Naive(KEY, fitted.quantiser)),
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(1, 299), max_size=6))
-def test_any_order_and_slicing(requests: list[Rows], whole: pa.Table, rng: random.Random, cuts: list[int]) -> None:
+def test_any_order_and_slicing(
+    requests: list[Rows], whole: pa.Table, rng: random.Random, cuts: list[int]
+) -> None:
     shuffled = list(requests)
     rng.shuffle(shuffled)
     bounds = [0, *sorted(set(cuts)), len(shuffled)]
@@ -98,4 +103,3 @@ def test_large_groups_sort_too(requests: list[Rows]) -> None:
     assert len(merged) == 1
     for entries in merged.sketches.values():
         assert np.all(np.diff(entries.keys) > 0)
-

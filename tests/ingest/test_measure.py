@@ -34,7 +34,9 @@ def measured(data: bytes, fitted: FittedMap, keys: HashKeys) -> Rows:
     return measure(decoded, decoded.valid, "test", fitted.quantiser, keys)
 
 
-def compare(found: dict[tuple[str, int], dict[str, Any]], expected: dict[tuple[str, int], dict[str, Any]]) -> None:
+def compare(
+    found: dict[tuple[str, int], dict[str, Any]], expected: dict[tuple[str, int], dict[str, Any]]
+) -> None:
     """Equal, with a message that names the column."""
     assert found.keys() == expected.keys()
     for key, row in found.items():
@@ -51,7 +53,9 @@ def test_every_column_has_an_oracle(fitted: FittedMap) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_as_the_oracle(seed: int, fitted: FittedMap, keys: HashKeys) -> None:
     records = log(seed, 400, accounts=30, hours=3)
-    compare(by_key(measured(lines(records), fitted, keys)), measure_all(records, Naive(KEY, fitted.quantiser)))
+    compare(
+        by_key(measured(lines(records), fitted, keys)), measure_all(records, Naive(KEY, fitted.quantiser))
+    )
 
 
 def test_sketches_at_their_limits(fitted: FittedMap, keys: HashKeys) -> None:
@@ -70,7 +74,9 @@ def test_sketches_at_their_limits(fitted: FittedMap, keys: HashKeys) -> None:
 hostile = st.fixed_dictionaries(
     {
         "event_time": st.integers(NOON, NOON + 7_200_000) | st.just("2026-09-21T10:11:12.5+02:00"),
-        "account_id": st.text(st.characters(min_codepoint=33, exclude_characters="\x7f"), min_size=1, max_size=8),
+        "account_id": st.text(
+            st.characters(min_codepoint=33, exclude_characters="\x7f"), min_size=1, max_size=8
+        ),
         "prompt": texts | st.text("step by show your work. <think 逐步", max_size=80),
     },
     optional={

@@ -27,7 +27,14 @@ def cut(*addresses: str) -> list[bytes]:
     begins, sizes, out = np.empty(n, np.int64), np.empty(n, np.int32), np.zeros(16 * n + 64, np.uint8)
     spans = decoded.spans
     cut_networks(
-        spans.text, spans.begins[field], spans.sizes[field], spans.kinds[field], np.arange(n), begins, sizes, out
+        spans.text,
+        spans.begins[field],
+        spans.sizes[field],
+        spans.kinds[field],
+        np.arange(n),
+        begins,
+        sizes,
+        out,
     )
     return [out[b : b + s].tobytes() for b, s in zip(begins.tolist(), sizes.tolist(), strict=True)]
 
@@ -39,7 +46,11 @@ def test_ipv4(address: ipaddress.IPv4Address, form: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.ip_addresses(v=6), st.sampled_from(["{}", "[{}]:443", "{}%eth0", "{}, 10.0.0.1", "[{}]"]), st.booleans())
+@given(
+    st.ip_addresses(v=6),
+    st.sampled_from(["{}", "[{}]:443", "{}%eth0", "{}, 10.0.0.1", "[{}]"]),
+    st.booleans(),
+)
 def test_ipv6(address: ipaddress.IPv6Address, form: str, exploded: bool) -> None:
     text = address.exploded if exploded else str(address).upper()
     mapped = address.ipv4_mapped
@@ -62,7 +73,20 @@ def test_examples(text: str, network: bytes) -> None:
     assert cut(text) == [network]
 
 
-@pytest.mark.parametrize("text", ["10.1.2", "10.1.2.256", "1.2.3.4.5", "1:2:3", ":::", "1::2::3", "g::1", "internal-gw", "1:2:3:4:5:6:7:8:9"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.1.2",
+        "10.1.2.256",
+        "1.2.3.4.5",
+        "1:2:3",
+        ":::",
+        "1::2::3",
+        "g::1",
+        "internal-gw",
+        "1:2:3:4:5:6:7:8:9",
+    ],
+)
 def test_what_is_no_address_stays_text(text: str) -> None:
     assert cut(text) == [text.encode()[:16]]
 

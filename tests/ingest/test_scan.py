@@ -81,7 +81,11 @@ def expected(value: dict[str, Any]) -> dict[str, Any]:
     out = {}
     for name, held in value.items():
         if name in FIELD_INDEX and not isinstance(held, dict | list):
-            out[name] = "".join("�" if "\ud800" <= c <= "\udfff" else c for c in held) if isinstance(held, str) else held
+            out[name] = (
+                "".join("�" if "\ud800" <= c <= "\udfff" else c for c in held)
+                if isinstance(held, str)
+                else held
+            )
     return out
 
 
@@ -179,4 +183,6 @@ def test_long_strings_of_every_length_and_alignment() -> None:
         for lead in range(9):
             text = "x" * size
             check(b" " * lead + json.dumps({"prompt": text, "model": text + '"é\\'}).encode())
-            check(b" " * lead + json.dumps({"prompt": text + "é", "model": text}, ensure_ascii=False).encode())
+            check(
+                b" " * lead + json.dumps({"prompt": text + "é", "model": text}, ensure_ascii=False).encode()
+            )

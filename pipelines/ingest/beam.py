@@ -1,0 +1,23 @@
+"""The one place that imports Beam, which warns on import about cloud libraries that nobody here asked for."""
+
+import logging
+
+__all__ = ["PipelineOptions", "beam"]
+
+_root = logging.getLogger()
+_handlers = list(_root.handlers)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return "apitools not found" not in record.getMessage()
+
+
+_root.addFilter(_is_wanted)
+try:
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+finally:
+    _root.removeFilter(_is_wanted)
+    # A warning on a root logger without handlers installs one, which would print whatever others log later.
+    for _handler in set(_root.handlers) - set(_handlers):
+        _root.removeHandler(_handler)
