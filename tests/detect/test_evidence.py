@@ -133,6 +133,12 @@ def test_contributions_are_bounded_below_one_firm_group(null_world: tuple[Fitted
         assert nats.mean() <= 0, f"{family} raises ordinary accounts on average"
 
 
+def test_ordinary_accounts_stay_below_a_firm_group(null_world: tuple[FittedMap, Rows, Rows]) -> None:
+    """What single accounts show can only reorder groups that differ by less than this."""
+    total = np.sum([e.contribution for e in gather(null_world)[1]], axis=0)
+    assert total.max() - total.min() < 4
+
+
 def test_order_and_slicing_do_not_matter(null_world: tuple[FittedMap, Rows, Rows]) -> None:
     fitted, hours, accounts = null_world
     table = to_arrow(hours)

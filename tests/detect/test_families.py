@@ -193,3 +193,22 @@ def test_sign_up_burst() -> None:
     got = values("linkage", rows_of(*lone, *burst))["birth"]
     assert got[50:].min() > 5 > np.median(got[:50])
     assert np.isnan(values("linkage", rows_of({"account_id": "a", **at_minutes(1)}))["birth"]).all()
+
+
+def test_templates_at_the_end_of_prompts() -> None:
+    prompts = with_prompts([k % 16 for k in range(30)])
+    rows = rows_of(
+        {
+            "account_id": "a",
+            **at_minutes(*range(30)),
+            **prompts,
+            "opening_hashes": list(range(30)),
+            "opening_requests": [1] * 30,
+            "closing_hashes": [5],
+            "closing_requests": [30],
+        }
+    )
+    got = values("systematicity", rows)
+    assert got["templates"][0] == 0
+    assert got["closing_templates"][0] == pytest.approx(1 - 1 / 30)
+    assert got["filled_templates"][0] == pytest.approx(1 - 1 / 30)

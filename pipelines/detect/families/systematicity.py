@@ -1,6 +1,6 @@
 """Systematicity: templates filled without repetition, first turns only, lists worked through in order."""
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numba import njit
@@ -19,16 +19,16 @@ _MIN_ROWS: Final = 6
 _TOPIC_CALLS: Final = 4
 
 
-def template_share(p: Profiled) -> Floats:
-    """Share of distinct prompts whose opening another one of the account has too: float64[n].
+def template_share(p: Profiled, keys: Literal["openings", "closings"]) -> Floats:
+    """Share of distinct prompts whose opening (or closing) another one of the account has too: float64[n].
 
-    Read off the samples of openings and of prompts: calls per opening over calls per prompt is prompts per
-    opening. Both are uniform samples of distinct keys, so this holds beyond their limits.
+    Read off the samples of template keys and of prompts: calls per key over calls per prompt, prompts per key.
+    Both are uniform samples of distinct keys, so this holds beyond their limits.
     """
-    openings, prompts = p.rows.sketches["openings"], p.rows.sketches["prompts"]
-    per_opening = ratio(per_row(openings.offsets, openings.counts), np.diff(openings.offsets))
+    templates, prompts = p.rows.sketches[keys], p.rows.sketches["prompts"]
+    per_template = ratio(per_row(templates.offsets, templates.counts), np.diff(templates.offsets))
     per_prompt = ratio(per_row(prompts.offsets, prompts.counts), np.diff(prompts.offsets))
-    return np.clip(1 - per_prompt / per_opening, 0, 1)
+    return np.clip(1 - per_prompt / per_template, 0, 1)
 
 
 def opening_evenness(p: Profiled) -> Floats:
@@ -168,7 +168,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
     """All statistics. owner: int64[rows of hours], the account of each row. per_topic: cells of a topic."""
     calls = p.requests
     prompts = np.where(np.isnan(p.columns["sample_coverage"]), 0, calls)
-    templates = template_share(p)
+    templates, closings = template_share(p, "openings"), template_share(p, "closings")
     repeats = np.where(prompts > 0, p.columns["repeat_share"], np.nan)
     conversations = p.rows.sketches["conversations"]
     per_conversation = ratio(
@@ -186,6 +186,14 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
             weight=0.5,
         ),
         Statistic(
+            "closing_templates",
+            enough(closings, prompts),
+            "high",
+            "an application with a prompt template",
+            "{value:.0%} of its prompts end like another one of its own; peers {peer_median:.0%}",
+            weight=0.5,
+        ),
+        Statistic(
             "opening_evenness",
             enough(opening_evenness(p), prompts),
             "low",
@@ -195,7 +203,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
         ),
         Statistic(
             "filled_templates",
-            enough(templates * (1 - repeats), prompts),
+            enough(np.fmax(templates, closings) * (1 - repeats), prompts),
             "high",
             batch,
             "{value:.0%} of its prompts fill a template with something new; peers {peer_median:.0%}",
