@@ -77,8 +77,9 @@ def _certificate(folder: Path, name: str, extension: str) -> None:
     _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
              "-subj", f"/CN={name}")  # fmt: skip
     (folder / f"{name}.ext").write_text(extension)
-    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-             "-CAcreateserial", "-days", str(DAYS), "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
+    _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
+             "-CAkey", "ca.key", "-CAcreateserial", "-days", str(DAYS),
+             "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
 
 
 def make_security(folder: Path, users: Mapping[str, str]) -> Security:

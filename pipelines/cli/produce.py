@@ -23,7 +23,7 @@ def produce_command(
     shift: Annotated[
         str,
         typer.Option(
-            help="Move times: none; start (first record is now); end (newest record is now); sent (each is now)."
+            help="Move times: none; start (first record now); end (newest record now); sent (each now)."
         ),
     ] = "none",
     repeat: Annotated[

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from infra.kafka.cluster import Cluster
@@ -38,13 +38,12 @@ class Broker:
         """Creates a topic; config: names with underscores for dots."""
         name = name or f"t{next(_names)}"
         wanted = {key.replace("_", "."): str(value) for key, value in config.items()}
-        eventually(lambda: self._create(NewTopic(name, partitions, 1, topic_configs=wanted)))
-        eventually(lambda: len(self.admin.describe_topics([name])[0]["partitions"]) == partitions)
+        eventually(lambda: self._create(name, {"num_partitions": partitions, "configs": wanted}))
         return name
 
-    def _create(self, new: NewTopic) -> bool:
+    def _create(self, name: str, options: dict[str, object]) -> bool:
         try:
-            self.admin.create_topics([new])
+            self.admin.create_topics({name: options}, wait_for_metadata=True)
         except KafkaError:  # the same name is still being deleted
             return False
         return True

@@ -17,8 +17,16 @@ from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from pipelines.ingest.kafka.clients import python_options
+from pipelines.ingest.kafka.consumers import check_access
 from pipelines.ingest.kafka.errors import TopicChanged, TopicMissing, translated
 from pipelines.ingest.kafka.settings import KafkaSettings
 
@@ -73,14 +81,34 @@ class Admin:
             client.close()
 
     def _ask(self, doing: str, question: Callable[[Any], _Answer]) -> _Answer:
+        # A connection lost since the last question, or a coordinator that is being elected, is no reason to
+        # give up.
+        attempts = Retrying(
+            retry=retry_if_exception(_is_passing),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            stop=stop_after_attempt(5) | stop_after_delay(self._settings.stall_seconds),
+            reraise=True,
+        )
+        try:
+            answer: _Answer = attempts(self._ask_once, question)
+            return answer
+        except (KafkaError, OSError) as error:
+            raise translated(error, doing, self._servers) from error
+
+    def _ask_once(self, question: Callable[[Any], _Answer]) -> _Answer:
         try:
             if self._client is None:
-                options = python_options(self._settings, self._servers)
-                self._client = open_admin(**options, bootstrap_timeout_ms=options["request_timeout_ms"])
+                self._client = self._open()
             return question(self._client)
-        except (KafkaError, OSError) as error:
+        except (KafkaError, OSError):
             self.close()
-            raise translated(error, doing, self._servers) from error
+            raise
+
+    def _open(self) -> KafkaAdminClient:
+        if self._settings.security_protocol != "PLAINTEXT":
+            check_access(self._settings, self._servers)
+        options = python_options(self._settings, self._servers)
+        return open_admin(**options, bootstrap_timeout_ms=options["request_timeout_ms"])
 
     def topic(self, name: str) -> Topic:
         """What the topic is now. Raises TopicMissing when there is no such topic."""
@@ -137,17 +165,23 @@ class Admin:
         wanted = {
             TopicPartition(topic, p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()
         }
-        doing = f"commit offsets of group {group}"
-        answers = self._ask(doing, lambda client: client.alter_group_offsets(group, wanted))
-        for error in answers.values():
-            if error.errno != 0:
-                raise translated(error(), doing, self._servers)
+
+        def commit(client: Any) -> None:
+            for error in client.alter_group_offsets(group, wanted).values():
+                if error.errno != 0:
+                    raise error()
+
+        self._ask(f"commit offsets of group {group}", commit)
 
     def group_offsets(self, group: str, topic: str) -> dict[int, int]:
         """The group's committed offsets of a topic."""
         answers = self._ask(f"tell offsets of group {group}", lambda client: client.list_group_offsets(group))
         found = answers.get(group, answers)
         return {tp.partition: o.offset for tp, o in found.items() if tp.topic == topic and o.offset >= 0}
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, KafkaError) and bool(error.retriable)
 
 
 # A connection does not survive a fork, so the process is part of the key.

@@ -13,6 +13,11 @@ from pydantic import SecretStr
 from pipelines.ingest.kafka.settings import KafkaSettings
 from pipelines.ingest.kafka.tokens import TokenSource
 
+# kafka-python logs its whole configuration and every byte of a SASL exchange at DEBUG, passwords among them,
+# and each attempt of an outage at ERROR. Our errors say what a person needs; whoever wants its log can set
+# the level.
+logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
 
 class _Quiet(logging.LoggerAdapter[logging.Logger]):
     """librdkafka's own log, at most INFO: it repeats every failed connection; our errors say it once."""

@@ -8,18 +8,20 @@ it.
 
 import atexit
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as BulkError
 
 from pipelines.ingest.kafka.address import PartitionId
 from pipelines.ingest.kafka.clients import consumer_options
-from pipelines.ingest.kafka.errors import is_refusal
+from pipelines.ingest.kafka.errors import is_refusal, translated_bulk
 from pipelines.ingest.kafka.settings import KafkaSettings
 
 _MOST_IDLE = 4
+_ACCESS_SECONDS = 0.5
 
 
 class BulkConsumer:
@@ -85,6 +87,29 @@ def lent_consumer(
             idle.append(chosen)
         else:
             chosen.consumer.close()
+
+
+def check_access(settings: KafkaSettings, servers: str) -> None:
+    """Returns when a broker let us in. Raises KafkaRefused at once for wrong credentials, KafkaUnavailable
+    after `stall_seconds`. (kafka-python tries a refused password again and again and then calls it a
+    timeout.)
+    """
+    doing = "let us in"
+    deadline = time.monotonic() + settings.stall_seconds
+    bulk = BulkConsumer(settings, servers)
+    try:
+        while True:
+            try:
+                bulk.consumer.list_topics(timeout=_ACCESS_SECONDS)
+                return
+            except KafkaException as error:
+                bulk.consumer.poll(0)
+                if bulk.refusal is not None:
+                    raise translated_bulk(bulk.refusal, doing, servers) from None
+                if time.monotonic() > deadline:
+                    raise translated_bulk(error.args[0], doing, servers) from None
+    finally:
+        bulk.consumer.close()
 
 
 @atexit.register

@@ -18,6 +18,7 @@ from pipelines.errors import ScarecrowError
 _REFUSED = frozenset(
     {
         BulkError._AUTHENTICATION,
+        BulkError._SSL,
         BulkError.SASL_AUTHENTICATION_FAILED,
         BulkError.TOPIC_AUTHORIZATION_FAILED,
         BulkError.GROUP_AUTHORIZATION_FAILED,

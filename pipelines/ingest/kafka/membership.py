@@ -20,10 +20,14 @@ from pipelines.ingest.kafka.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_LEAVE_SECONDS = 2.0
 
 
 class GroupMembership:
     """A member of `settings.group`, kept alive by a thread of its own until `close`.
+
+    Only that thread touches the consumer: with confluent-kafka 2.16 a call from a second thread waits for
+    ever while the first one polls.
 
     Partitions move in small steps (cooperative-sticky), so a new follower takes over without stopping the
     others.
@@ -38,6 +42,9 @@ class GroupMembership:
         self._was_assigned = threading.Event()
         self._closing = threading.Event()
         self._refusal: BulkError | None = None
+        self._to_commit: dict[int, int] = {}
+        self._commits_sent = 0
+        self._commits_answered = 0
         session_ms = int(settings.session_seconds * 1000)
         self._consumer = Consumer(
             bulk_options(settings, servers)
@@ -52,6 +59,7 @@ class GroupMembership:
                 "topic.metadata.refresh.interval.ms": 5000,
                 "queued.min.messages": 1,
                 "error_cb": self._heard,
+                "on_commit": self._on_commit,
             }
         )
         self._consumer.subscribe(
@@ -76,27 +84,16 @@ class GroupMembership:
             return self._mine
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Commits offsets of partitions as a member: advice for dashboards. Raises KafkaUnavailable."""
-        if not offsets:
-            return
-        wanted = [TopicPartition(self._topic, p, offset) for p, offset in offsets.items()]
-        try:
-            answers = self._consumer.commit(offsets=wanted, asynchronous=False)
-        except KafkaException as error:
-            raise translated_bulk(
-                error.args[0], f"commit offsets of group {self._group}", self._servers
-            ) from error
-        for answer in answers or ():
-            if answer.error is not None:
-                raise translated_bulk(answer.error, f"commit offsets of group {self._group}", self._servers)
+        """Has offsets of partitions committed soon, as a member: advice for dashboards. Failures are logged
+        only.
+        """
+        with self._lock:
+            self._to_commit |= dict(offsets)
 
     def close(self) -> None:
-        """Leaves the group at once, so that others take over without waiting for the session to lapse."""
-        if self._closing.is_set():
-            return
+        """Commits what is left and leaves the group, so that others take over without waiting."""
         self._closing.set()
         self._thread.join()
-        self._consumer.close()
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -106,6 +103,32 @@ class GroupMembership:
                 log.debug("group %s: %s", self._group, error.name())
                 # A topic that is gone is told again and again without a pause.
                 time.sleep(_POLL_SECONDS)
+            self._commit_now()
+        self._commit_now()
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while self._commits_answered < self._commits_sent and time.monotonic() < deadline:
+            self._consumer.poll(0.05)
+        self._consumer.close()
+
+    def _commit_now(self) -> None:
+        with self._lock:
+            offsets, self._to_commit = self._to_commit, {}
+        if not offsets:
+            return
+        try:
+            # Not waited for: while the group rebalances the answer may be long in coming.
+            self._consumer.commit(
+                offsets=[TopicPartition(self._topic, p, offset) for p, offset in offsets.items()],
+                asynchronous=True,
+            )
+            self._commits_sent += 1
+        except KafkaException as error:
+            log.info("could not commit offsets of group %s: %s", self._group, error.args[0].name())
+
+    def _on_commit(self, error: BulkError | None, _partitions: list[TopicPartition]) -> None:
+        self._commits_answered += 1
+        if error is not None:
+            log.info("could not commit offsets of group %s: %s", self._group, error.name())
 
     def _heard(self, error: BulkError) -> None:
         if is_refusal(error):

@@ -139,8 +139,8 @@ class _Range:
         if time.monotonic() - heard > self._stall_seconds:
             raise KafkaUnavailable(
                 f"Kafka at {self._bulk.servers} sent nothing of {self._where.name} from"
-                f" offset {self._position} on for {self._stall_seconds:g} s, though it was to reach {self._end};"
-                " check that the broker is reachable."
+                f" offset {self._position} on for {self._stall_seconds:g} s, short of {self._end}; check"
+                " that the broker is reachable."
             )
 
     def _take(self, messages: list[Message], pending: _Pending) -> None:
@@ -193,7 +193,10 @@ class _Range:
                 self._is_exact = self._is_exact and _offset(message) == self._end
                 self._position = self._end
         elif code in (BulkError._AUTO_OFFSET_RESET, BulkError.OFFSET_OUT_OF_RANGE):
-            self._lose()
+            # The consumer waits for a new assignment now, whoever goes on.
+            self._is_exact = False
+            if self._position < self._end:
+                self._lose()
         elif not error.retriable():
             raise translated_bulk(error, f"read {self._where.name}", self._bulk.servers)
 
@@ -212,6 +215,7 @@ class _Range:
         self._position = until
         if self._position < self._end:
             self._bulk.go_to(self._where, self._position)
+            self._is_exact = True
 
 
 def lost_reason(start: int, end: int) -> str:
