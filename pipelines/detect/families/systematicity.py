@@ -22,8 +22,8 @@ _TOPIC_CALLS: Final = 4
 def template_share(p: Profiled, keys: Literal["openings", "closings"]) -> Floats:
     """Share of distinct prompts whose opening (or closing) another one of the account has too: float64[n].
 
-    Read off the samples of template keys and of prompts: calls per key over calls per prompt, prompts per key.
-    Both are uniform samples of distinct keys, so this holds beyond their limits.
+    Read off the samples of template keys and of prompts: calls per key over calls per prompt. Both are
+    uniform samples of distinct keys, so this holds beyond their limits.
     """
     templates, prompts = p.rows.sketches[keys], p.rows.sketches["prompts"]
     per_template = ratio(per_row(templates.offsets, templates.counts), np.diff(templates.offsets))
