@@ -245,9 +245,9 @@ class Outbox:
             )
 
     def skip_digest(self, now_ms: int) -> None:
-        """Digests begin on the next day: there is nothing to sum up yet."""
+        """Digests begin on the next day; the first one covers all from the start."""
         with self._transaction():
-            self._db.execute("UPDATE progress SET digest_day = ?, digest_ms = ?", (now_ms // DAY_MS, now_ms))
+            self._db.execute("UPDATE progress SET digest_day = ?", (now_ms // DAY_MS,))
 
     def waiting(self, channel: str) -> list[Message]:
         """Messages of a channel that have not got there, the oldest first."""

@@ -12,9 +12,8 @@ from pipelines.alerts.channels.ocsf import OcsfFile, ocsf_topic
 from pipelines.alerts.channels.osprey import osprey_topic
 from pipelines.alerts.channels.pagerduty import PagerDuty
 from pipelines.alerts.channels.slack import Slack
-from pipelines.alerts.channels.topic import TopicWriter, cloudevents_topic
+from pipelines.alerts.channels.topic import SCHEME, TopicWriter, cloudevents_topic
 from pipelines.alerts.channels.webhook import Webhook
-from pipelines.ingest.kafka.address import is_kafka, parse_address
 from pipelines.settings import AlertSettings, Settings
 
 
@@ -34,7 +33,7 @@ def build_channels(settings: Settings, stack: ExitStack) -> list[Channel]:
         channels.append(Email(a.email, a.name, a.timeout_seconds))
     if a.kafka is not None:
         channels.append(cloudevents_topic(_writer(settings, a.kafka), a.name))
-    if a.ocsf is not None and is_kafka(a.ocsf):
+    if a.ocsf is not None and a.ocsf.startswith(SCHEME):
         channels.append(ocsf_topic(_writer(settings, a.ocsf), a.name, a.is_shadow))
     elif a.ocsf is not None:
         channels.append(OcsfFile(Path(a.ocsf), a.name, a.is_shadow))
@@ -50,4 +49,6 @@ def _endpoint(alerts: AlertSettings, setting: str, url: SecretStr) -> Endpoint:
 
 
 def _writer(settings: Settings, address: str) -> TopicWriter:
+    from pipelines.ingest.kafka.address import parse_address
+
     return TopicWriter(parse_address(address), settings.kafka, settings.alerts.timeout_seconds)

@@ -5,21 +5,24 @@ key.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.alerts.channels.base import Delivery, Refused, TryAgain
 from pipelines.alerts.channels.cloudevents import CONTENT_TYPE, encoded, event
 from pipelines.alerts.notice import Notice
-from pipelines.ingest.kafka.address import Address
-from pipelines.ingest.kafka.settings import KafkaSettings
 
+if TYPE_CHECKING:  # Kafka is imported where it is used: it takes a second, and few installations alert by it
+    from pipelines.ingest.kafka.address import Address
+    from pipelines.ingest.kafka.settings import KafkaSettings
+
+SCHEME = "kafka://"
 DELIVERY = "scarecrow.delivery"
 
 
 class TopicWriter:
     """A producer that is opened when it is first needed. Never used from two threads."""
 
-    def __init__(self, address: Address, settings: KafkaSettings, timeout_seconds: float) -> None:
+    def __init__(self, address: "Address", settings: "KafkaSettings", timeout_seconds: float) -> None:
         self.address = address
         self._settings = settings
         self._timeout = timeout_seconds
