@@ -4,7 +4,6 @@ Here: the command line. Not here: how processes are recognised (processes.py).
 """
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +23,11 @@ def down(
     folder = (data or default_folder()).resolve()
     cluster = load_cluster(folder)
     if cluster is None:
-        print(f"No Kafka was ever started in {folder}; nothing to end.", file=sys.stderr)
+        typer.echo(f"No Kafka was ever started in {folder}; nothing to end.", err=True)
         return
     ended = cluster.stop()
-    print(
-        f"{ended} of {len(cluster.nodes)} broker(s) were running in {folder} and have ended.", file=sys.stderr
+    typer.echo(
+        f"{ended} of {len(cluster.nodes)} broker(s) were running in {folder} and have ended.", err=True
     )
     if delete:
         shutil.rmtree(folder)

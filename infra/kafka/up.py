@@ -4,7 +4,6 @@ Here: the command line. Not here: what is done (cluster.py). Running it twice st
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -46,12 +45,12 @@ def up(
             )
         cluster.start()
     except ScarecrowError as error:
-        print(error, file=sys.stderr)
+        typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     for listener in cluster.nodes[0].ports:
         if listener not in (PLAIN, "CONTROLLER"):
-            print(f"{listener} {cluster.bootstrap(listener)}", file=sys.stderr)
-    print(cluster.bootstrap())
+            typer.echo(f"{listener} {cluster.bootstrap(listener)}", err=True)
+    typer.echo(cluster.bootstrap())
 
 
 if __name__ == "__main__":
