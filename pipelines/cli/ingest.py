@@ -86,7 +86,7 @@ def ingest_command(
         ingest__runner=runner,
         ingest__workers=workers,
     )
-    options = _options(option or [], mapping)
+    options = format_options(option or [], mapping)
     name = settings.ingest.format
     if name != "native":
         get_format(name, dict(options))
@@ -142,7 +142,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _options(given: list[str], mapping: Path | None) -> tuple[tuple[str, str], ...]:
+def format_options(given: list[str], mapping: Path | None) -> tuple[tuple[str, str], ...]:
+    """NAME=VALUE pairs of a format; --mapping is its option `file`. Raises UsageError for anything else."""
     from pipelines.errors import UsageError
 
     pairs = []

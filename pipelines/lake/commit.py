@@ -26,7 +26,7 @@ from schemas.account_hour import ACCOUNT_HOURS, REJECTS
 EVENTS_APP: Final = "scarecrow:events"
 _CHAIN: Final = "scarecrow.events"
 _CHECKPOINT_EVERY: Final = 50
-_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
 class Conflict(Exception):
@@ -50,21 +50,34 @@ class Standing:
         return None if version is None else int(version)
 
 
-def stand(lake: Lake) -> Standing:
-    """A fresh look at the lake."""
-    table = lake.hours()
-    version = table.transaction_version(EVENTS_APP)
-    if version is None:
-        return Standing(table, [], 0)
+@dataclass(frozen=True)
+class Chain:
+    """The seen events as the newest commit of an ingest names them. at_ms: when it was made; the largest
+    number where there was none yet."""
+
+    segments: list[Segment]
+    at_ms: int
+
+
+def newest_chain(table: DeltaTable) -> Chain:
+    """Looks back in the log. Raises ScarecrowError when the entry is gone."""
+    if table.transaction_version(EVENTS_APP) is None:
+        return Chain([], 2**63 - 1)
     for limit in (4, 64, None):
         for entry in table.history(limit):
             chain = entry.get(_CHAIN)
             if chain is not None:
-                return Standing(table, chain_from_json(chain), int(version))
+                return Chain(chain_from_json(chain), int(entry.get("timestamp", 0)))
     raise ScarecrowError(
-        f"lake {lake.path} names no seen events although it counts {version} commits of them; its _delta_log "
+        f"lake table {table.table_uri} names no seen events although it counts commits of them; its _delta_log "
         "was truncated: restore it from a backup"
     )
+
+
+def stand(lake: Lake) -> Standing:
+    """A fresh look at the lake."""
+    table = lake.hours()
+    return Standing(table, newest_chain(table).segments, int(table.transaction_version(EVENTS_APP) or 0))
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ def commit(
                 custom_metadata={_CHAIN: chain_to_json(chain), "scarecrow.cycle": name},
                 app_transactions=transactions,
             ),
-            post_commithook_properties=_HOOKS,
+            post_commithook_properties=HOOKS,
         )
     except (CommitFailedError, DeltaError) as error:
         after = lake.hours()
@@ -163,7 +176,7 @@ def _commit_rejects(
                 commit_properties=CommitProperties(
                     app_transactions=[Transaction(a.note.app_id, a.note.position) for a in moved]
                 ),
-                post_commithook_properties=_HOOKS,
+                post_commithook_properties=HOOKS,
             )
         except (CommitFailedError, DeltaError):
             # The same range by another process, or a landed commit that still raised: look again.

@@ -33,6 +33,6 @@ def newest(lake: Lake, top: int, reason: str | None = None) -> list[dict[str, An
     """position, reason, size, copy, rejected_at_ms of the newest rejects."""
     query = (
         "SELECT position, reason, size, copy, rejected_at_ms FROM rejects WHERE contains(reason, ?) "
-        "ORDER BY rejected_at_ms DESC, app_id, \"offset\" LIMIT ?"
+        'ORDER BY rejected_at_ms DESC, app_id, "offset" LIMIT ?'
     )
     return _ask(lake, query, reason or "", top)

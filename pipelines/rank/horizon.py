@@ -3,20 +3,20 @@
 Belongs here: which files count, and folding them within bounded memory. Not here: any statistic.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import Rows, concat, fold, from_arrow
+from pipelines.lake.live import by_day, fresh_days
+from pipelines.lake.live import hour_files as hour_files
 from pipelines.lake.tables import Lake, read
 from pipelines.prompt_map.store import NO_MAP, current
-from schemas.account_hour import ACCOUNT_HOURS
+from schemas.account_hour import ACCOUNT_DAYS, ACCOUNT_HOURS
 
 HOUR_MS: Final = 3_600_000
 FINE_ROWS: Final = 3_000_000
@@ -38,27 +38,6 @@ class Horizon:
     account_hours: int
     hours: Rows
     profiles: Rows
-
-
-@dataclass(frozen=True)
-class _File:
-    path: str
-    epoch_hour: int
-    rows: int
-
-
-def hour_files(table: DeltaTable) -> list[_File]:
-    """The live files of account_hours with the hour that each holds, in order of hour and path."""
-    actions = pa.table(table.get_add_actions(flatten=True))
-    if actions.num_rows == 0:
-        return []
-    dates = pc.cast(actions["partition.date"], pa.date32()).cast(pa.int32()).to_pylist()
-    found = zip(
-        actions["path"].to_pylist(), dates, actions["partition.hour"].to_pylist(), actions["num_records"].to_pylist(),
-        strict=True,
-    )  # fmt: skip
-    files = [_File(path, date * 24 + int(hour), int(rows)) for path, date, hour, rows in found]
-    return sorted(files, key=lambda file: (file.epoch_hour, file.path))
 
 
 def under_map(table: pa.Table, version: str) -> pa.Table:
@@ -96,15 +75,20 @@ def read_horizon(lake: Lake, days: float, as_of_ms: int | None = None, fine_rows
         )
     version = current(lake.path) or NO_MAP
     total = sum(file.rows for file in chosen)
-    by_day: dict[int, list[str]] = defaultdict(list)
-    for file in chosen:
-        by_day[file.epoch_hour // 24].append(f"{lake.path}/account_hours/{file.path}")
+    # Above the limit hours are not kept apart, so a whole day that compaction has folded is read as such.
+    folded_days = fresh_days(lake, files) if total > fine_rows else {}
     hours: list[Rows] = []
     profiles: list[Rows] = []
-    for day, paths in sorted(by_day.items()):
-        rows = fold(from_arrow(under_map(read(table, ACCOUNT_HOURS, paths), version)))
-        daily = fold(rows.at_hour(np.full(len(rows), day * 24, dtype=np.int32)))
-        hours.append(rows if total <= fine_rows else daily)
+    for day, members in by_day(chosen).items():
+        is_whole = begin <= day * 24 and day * 24 + 24 <= end
+        if is_whole and day in folded_days:
+            daily = fold(from_arrow(under_map(read(table, ACCOUNT_DAYS, [folded_days[day]]), version)))
+            hours.append(daily)
+        else:
+            paths = [f"{lake.path}/account_hours/{file.path}" for file in members]
+            rows = fold(from_arrow(under_map(read(table, ACCOUNT_HOURS, paths), version)))
+            daily = fold(rows.at_hour(np.full(len(rows), day * 24, dtype=np.int32)))
+            hours.append(rows if total <= fine_rows else daily)
         profiles.append(daily)
     folded = fold(concat(hours))
     whole = concat(profiles)
