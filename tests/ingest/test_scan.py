@@ -23,11 +23,13 @@ def scan(*records: bytes) -> Spans:
 
 
 def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max((_depth(v) for v in value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max((_depth(v) for v in value), default=0)
-    return 0
+    deepest, waiting = 0, [(value, 1)]
+    while waiting:
+        held, depth = waiting.pop()
+        if isinstance(held, dict | list):
+            deepest = max(deepest, depth)
+            waiting += [(v, depth + 1) for v in (held.values() if isinstance(held, dict) else held)]
+    return deepest
 
 
 def _no_constants(name: str) -> None:

@@ -128,7 +128,10 @@ def test_repeats_are_still_known_after_compaction(tmp_path: Path, lake: Lake) ->
 def test_old_files_go_after_the_retention(lake: Lake) -> None:
     compact(lake, NOW)
     live = {f.path for f in hour_files(lake.hours())}
-    on_disk = {str(p.relative_to(lake.path / "account_hours")) for p in (lake.path / "account_hours").rglob("*.parquet")}
+    on_disk = {
+        str(p.relative_to(lake.path / "account_hours"))
+        for p in (lake.path / "account_hours").rglob("*.parquet")
+    }
     dead = {p for p in on_disk if "_delta_log" not in p} - live
     assert dead
     lake.hours().vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)

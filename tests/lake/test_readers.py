@@ -36,7 +36,9 @@ def _expected(lake: Lake) -> dict[str, int]:
 def test_polars(lake: Lake) -> None:
     found = (
         pl.scan_delta(str(lake.path / "account_hours"))
-        .select(*(pl.col(name).sum() for name in SUMS), pl.col("cell_requests").list.sum().sum().alias("cells"))
+        .select(
+            *(pl.col(name).sum() for name in SUMS), pl.col("cell_requests").list.sum().sum().alias("cells")
+        )
         .collect()
     )
     assert found.to_dicts() == [_expected(lake)]

@@ -1,0 +1,8 @@
+"""Options of the whole suite."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak`: the long versions of the tests that have one (100,000 broken records, 200 kills, ...)."""
+    parser.addoption("--soak", action="store_true", help="run the long versions of tests that have one")

@@ -1,0 +1,88 @@
+"""Kills an ingest again and again: `python -m tests.ingest.kill --kills 200`. The tests use it with fewer.
+
+The log is ingested by `scarecrow ingest` in a process of its own, which is killed with SIGKILL at a random
+moment and begun again, until the wanted number of kills has hit. Then it runs to its end, undisturbed.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.ingest.lakes import expected_sums, rejects, rows, sums, write_log
+from tests.ingest.records import log
+
+ENVIRONMENT = os.environ | {"SCARECROW_PRIVACY__HASH_KEY": "a key of the kill test"}
+
+
+def command(source: Path, lake: Path, *more: str) -> list[str]:
+    """An ingest of many small cycles."""
+    entry = [sys.executable, "-m", "pipelines.cli", "ingest", "--source", str(source), "--lake", str(lake)]
+    return [*entry, "--workers", "1", "--json", *more]
+
+
+def run_to_end(source: Path, lake: Path) -> None:
+    """Plain, undisturbed."""
+    subprocess.run(command(source, lake), check=True, capture_output=True, env=ENVIRONMENT)
+
+
+def kill_often(source: Path, lake: Path, kills: int, rng: random.Random, longest: float) -> int:
+    """Returns how many kills hit a process that was still at work; it may finish before there are enough."""
+    hits = 0
+    while hits < kills:
+        process = subprocess.Popen(
+            command(source, lake), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
+        )
+        try:
+            process.wait(rng.uniform(0.2, longest))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            hits += 1
+            continue
+        if process.returncode != 0:
+            raise RuntimeError(f"ingest ended with {process.returncode}")
+        return hits
+    return hits
+
+
+def main() -> None:
+    """Kill, rerun, compare with an undisturbed lake; fails loudly when they differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--records", type=int, default=12_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    rng = random.Random(arguments.seed)
+    began = time.monotonic()
+    hits = rounds = 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        records = log(arguments.seed, arguments.records, repeats=0.02)
+        source = write_log(root / "log.ndjson", records)
+        source.write_bytes(source.read_bytes() + b"broken\n")
+        os.environ["SCARECROW_INGEST__CYCLE_MIB"] = ENVIRONMENT["SCARECROW_INGEST__CYCLE_MIB"] = "1"
+        from pipelines.lake.tables import Lake
+
+        calm = Lake(root / "calm")
+        run_to_end(source, calm.path)
+        took = time.monotonic() - began
+        while hits < arguments.kills:
+            rounds += 1
+            lake = Lake(root / f"killed-{rounds}")
+            hits += kill_often(source, lake.path, arguments.kills - hits, rng, min(took * 0.7, 12.0))
+            run_to_end(source, lake.path)
+            assert sums(lake) == sums(calm) == expected_sums(records)
+            assert len(rejects(lake)) == 1
+            assert rows(lake).drop_columns(["map_version"]).num_rows == rows(calm).num_rows
+            sys.stdout.write(f"lake {rounds}: {hits} kills so far, sums equal\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{hits} kills over {rounds} lakes in {time.monotonic() - began:.0f} s: sums equal\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""SIGKILL at random moments, and two ingests at once: the sums of an undisturbed run."""
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipelines.lake.tables import Lake
+from pipelines.prompt_map.fit import FittedMap
+from tests.ingest.kill import ENVIRONMENT, command, kill_often, run_to_end
+from tests.ingest.lakes import expected_sums, new_lake, rejects, sums, write_log
+from tests.ingest.records import log
+
+
+@pytest.fixture
+def lake(tmp_path: Path, fitted: FittedMap, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake whose ingests commit every MiB."""
+    monkeypatch.setitem(ENVIRONMENT, "SCARECROW_INGEST__CYCLE_MIB", "1")
+    return new_lake(tmp_path / "lake", fitted)
+
+
+def test_killed_and_begun_again(tmp_path: Path, lake: Lake, pytestconfig: pytest.Config) -> None:
+    kills = 200 if pytestconfig.getoption("--soak", default=False) else 8
+    records = log(70, 6000, repeats=0.05)
+    source = write_log(tmp_path / "log.ndjson", records)
+    source.write_bytes(b"broken\n" + source.read_bytes() + b"broken too\n")
+    kill_often(source, lake.path, kills, random.Random(4), 7.0)
+    run_to_end(source, lake.path)
+    assert sums(lake) == expected_sums(records)
+    assert [r["position"].rsplit(":", 1)[1] for r in rejects(lake)] == ["1", "6002"]
+
+
+def test_two_at_once(tmp_path: Path, lake: Lake) -> None:
+    records = log(71, 5000, repeats=0.05)
+    source = write_log(tmp_path / "log.ndjson", records)
+    source.write_bytes(source.read_bytes() + b"broken\n")
+    both = [
+        subprocess.Popen(
+            command(source, lake.path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors.decode()
+    assert sums(lake) == expected_sums(records)
+    assert len(rejects(lake)) == 1
