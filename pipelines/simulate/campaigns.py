@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipelines.simulate import wraps
 from pipelines.simulate.adaptive import adaptive
 from pipelines.simulate.orders import Accounts, Order, Rng, at_peoples_hours, buy, curated_list
-from pipelines.simulate.people import World, draw_volumes, people_traffic, topic_weights
+from pipelines.simulate.people import TOOLS, World, draw_volumes, people_traffic, topic_weights
 from pipelines.simulate.randomness import ragged
 from pipelines.simulate.requests import Traffic, concatenate, traffic
 from pipelines.simulate.tempo import DAY, HOUR, spread, within_conversations
@@ -47,8 +47,10 @@ def round_robin(world: World, order: Order) -> Traffic:
     by_time = np.argsort(bought.time, kind="stable")
     account = np.empty(len(bought), dtype=np.int32)
     account[by_time] = order.accounts[np.arange(len(bought)) % len(order.accounts)]
-    created = world.identities.created
-    created[order.accounts] = np.minimum(created[order.accounts], world.calendar.start - DAY)
+    # All of them are there from the start: who would have signed up later did so earlier, like most people.
+    created, own = world.identities.created, order.accounts
+    earlier = world.calendar.start - (order.rng.exponential(260, len(own)) * DAY).astype(np.int64)
+    created[own] = np.where(created[own] >= world.calendar.start, earlier, created[own])
     return replace(bought, account=account)
 
 
@@ -99,7 +101,11 @@ def generic_cover(share: float) -> Callable[[World, Order], Traffic]:
         earliest = world.identities.created[moved]
         late = np.maximum(cover.time, earliest + rng.integers(HOUR, 5 * DAY, int(talk.max()) + 1)[talk])
         times = np.where(cover.time < earliest, late, cover.time)
-        return concatenate([bought, replace(cover, account=moved.astype(np.int32), time=times)])
+        # The account's client sends its own system prompt (or none), whoever the replayed request came from.
+        first = np.zeros(len(world.identities.org), dtype=np.int32)
+        first[moved] = cover.system
+        replayed = replace(cover, account=moved.astype(np.int32), time=times, system=first[moved])
+        return concatenate([bought, replayed])
 
     return make
 
@@ -146,7 +152,7 @@ def agentic(world: World, order: Order) -> Traffic:
     return traffic(
         order.accounts[owner[talk]], within_conversations(lengths, starts, rng, pause_seconds=20), prompt,
         turn=position, conversation=world.conversations.take(len(codes)) + talk, wrap=wrap,
-        answer_of=answer_of, tools=int(rng.integers(1, 4)), harvest=True,
+        answer_of=answer_of, tools=int(rng.integers(0, TOOLS)), harvest=True,
     )  # fmt: skip
 
 

@@ -5,16 +5,16 @@ Belongs here: what strategies share. Does not belong here: any single strategy (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import UsageError
-from pipelines.simulate.people import World, topic_weights
+from pipelines.simulate.people import World, draw_system_prompts, topic_weights
 from pipelines.simulate.prompts import written_by_many
 from pipelines.simulate.randomness import ragged
-from pipelines.simulate.requests import Traffic, traffic
+from pipelines.simulate.requests import NONE, Traffic, traffic
 from pipelines.simulate.tempo import HOUR, Rhythm
 
 Accounts = npt.NDArray[np.integer]
@@ -64,6 +64,21 @@ def curated_list(
             "use fewer or smaller campaigns, or larger corpora."
         )
     return written_by_many(listed, rng) if rng.random() < 0.4 else rng.permutation(listed)
+
+
+def with_system_prompts(world: World, own: Traffic, members: Accounts, rng: Rng) -> Traffic:
+    """The campaign's traffic with one system prompt (or none) per account, drawn as people have them.
+
+    An account used by several real people (a relay) keeps theirs, and takes one of them for the list.
+    """
+    drawn = np.zeros(int(members.max()) + 1, dtype=np.int32)
+    drawn[members] = draw_system_prompts(world, len(members), rng)
+    people = np.flatnonzero(~own.harvest)
+    several = np.zeros(len(drawn), dtype=bool)
+    drawn[own.account[people]] = own.system[people]
+    several[own.account[people[own.system[people] != drawn[own.account[people]]]]] = True
+    keeps = ~own.harvest & several[own.account]
+    return replace(own, system=np.where(keeps, own.system, drawn[own.account]).astype(np.int32))
 
 
 def at_peoples_hours(

@@ -24,6 +24,8 @@ HARVEST_INTEREST = 0.45
 """Share of people's interests in topics of the `harvest` family: maths, code, medicine, exercises."""
 MAX_REQUESTS = 700
 POPULAR_SYSTEMS = 4
+TOOLS = 4
+"""tool schemas in use (their text is in render)"""
 _BATCH = 10_000
 
 
@@ -170,11 +172,12 @@ def _batch(
 
     prompt = _ask_again(prompt, person, count, rng)
     wrap, answer_of = _phrases(prompt, person, position, count, rng)
-    system = _system_prompts(world, count, rng)
+    system = draw_system_prompts(world, count, rng)
+    tools = np.where(rng.random(count) < 0.08, rng.integers(0, TOOLS, count), NONE)
     number = world.conversations.take(len(lengths))
     return traffic(
-        accounts[person], times, prompt,
-        turn=position, conversation=number + group, wrap=wrap, answer_of=answer_of, system=system[person],
+        accounts[person], times, prompt, turn=position, conversation=number + group,
+        wrap=wrap, answer_of=answer_of, system=system[person], tools=tools[person],
     )  # fmt: skip
 
 
@@ -262,7 +265,7 @@ def _phrases(
     return wrap, answer_of
 
 
-def _system_prompts(world: World, count: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+def draw_system_prompts(world: World, count: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Half send none, a third a popular one, the rest one of their own choice."""
     kind = rng.random(count)
     own = rng.integers(POPULAR_SYSTEMS, len(world.systems), count)

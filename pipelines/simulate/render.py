@@ -23,11 +23,20 @@ from pipelines.simulate.people import World
 from pipelines.simulate.randomness import mix, stream
 from pipelines.simulate.requests import NONE, Traffic
 
-TOOL_SCHEMAS = (
-    '[{"name":"read_file","parameters":{"path":"string"}},{"name":"edit_file","parameters":{"path":"string","patch":"string"}},{"name":"run","parameters":{"command":"string"}}]',
-    '[{"name":"search","parameters":{"query":"string"}},{"name":"open_page","parameters":{"url":"string"}}]',
-    '[{"name":"calculator","parameters":{"expression":"string"}}]',
-    '[{"name":"execute_python","parameters":{"code":"string"}},{"name":"read_file","parameters":{"path":"string"}}]',
+_TOOLS: tuple[dict[str, tuple[str, ...]], ...] = (
+    {"read_file": ("path",), "edit_file": ("path", "patch"), "run": ("command",)},
+    {"search": ("query",), "open_page": ("url",)},
+    {"calculator": ("expression",)},
+    {"execute_python": ("code",), "read_file": ("path",)},
+)
+TOOL_SCHEMAS = tuple(
+    orjson.dumps(
+        [
+            {"name": name, "parameters": dict.fromkeys(arguments, "string")}
+            for name, arguments in tools.items()
+        ]
+    ).decode()
+    for tools in _TOOLS
 )
 _STATUSES = np.array([200, 429, 400, 500, 529], dtype=np.int16)
 _STATUS_SHARES = np.array([0.968, 0.015, 0.009, 0.005, 0.003])

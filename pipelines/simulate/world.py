@@ -22,7 +22,7 @@ from pipelines.simulate.corpora import CorpusPrompts
 from pipelines.simulate.grammar import GrammarPrompts
 from pipelines.simulate.identities import draw_identities
 from pipelines.simulate.look_alikes import LOOK_ALIKES
-from pipelines.simulate.orders import Order
+from pipelines.simulate.orders import Order, with_system_prompts
 from pipelines.simulate.people import POPULAR_SYSTEMS, World, draw_volumes, people_traffic, topic_weights
 from pipelines.simulate.plan import CampaignPlan, look_alike_groups, plan_campaigns
 from pipelines.simulate.prompts import PromptSource
@@ -118,7 +118,8 @@ def build_world(
             identities.share(
                 members, rng, org=False, client=False, payment=by_payment, network=not by_payment
             )
-        pieces.append(STRATEGIES[plan.strategy].make(world, Order(members, plan.lot, rng)))
+        traffic = STRATEGIES[plan.strategy].make(world, Order(members, plan.lot, rng))
+        pieces.append(with_system_prompts(world, traffic, members, rng))
         planted.append(PlantedCampaign(f"planted-{index:02d}", plan.strategy, members))
         for member in members.tolist():
             classes[member] = plan.strategy

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from pipelines.simulate.campaigns import STRATEGIES
 from pipelines.simulate.corpora import CorpusPrompts
@@ -61,8 +63,35 @@ def figures(built: BuiltWorld, source: PromptSource) -> dict[str, float]:
         "largest topic share": both(shares.max(axis=1)),
         "share of the harvest family": both(shares[:, harvest].sum(axis=1)),
         "first turns": both(first),
+        "no system prompt": both(
+            np.bincount(requests.account, requests.system < 0, minlength=count) / volume
+        ),
         "account age": both(built.world.identities.created.astype(float)),
     }
+
+
+def metadata_average_precision(built: BuiltWorld) -> tuple[float, float]:
+    """Of a forest that is taught the truth from metadata alone (cross-validated), and the base rate."""
+    identities, requests, count = built.world.identities, built.requests, len(built.classes)
+    guilty = np.zeros(count, dtype=bool)
+    for campaign in built.campaigns:
+        guilty[campaign.accounts] = True
+    volume = np.maximum(np.bincount(requests.account, minlength=count), 1)
+    shared = np.unique(identities.networks[:, 0], return_inverse=True, return_counts=True)
+    bare = np.bincount(requests.account, requests.system < 0, minlength=count) / volume
+    features = np.column_stack(
+        [
+            identities.plan, identities.created, identities.zone, identities.agents, identities.fingerprint,
+            identities.keys, identities.model, np.minimum(identities.adopts, 2**60), identities.endpoint,
+            np.nan_to_num(identities.temperature, nan=-1.0), identities.max_tokens,
+            identities.sends_conversation, shared[2][shared[1]], bare,
+            np.bincount(requests.account, requests.tools >= 0, minlength=count) / volume,
+        ]
+    ).astype(float)  # fmt: skip
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    forest = RandomForestClassifier(100, min_samples_leaf=5, random_state=0, n_jobs=1)
+    guess = cross_val_predict(forest, features, guilty, cv=folds, method="predict_proba")[:, 1]
+    return float(average_precision_score(guilty, guess)), float(guilty.mean())
 
 
 def build(source: PromptSource, seed: int) -> BuiltWorld:
@@ -81,6 +110,15 @@ def check(found: dict[str, float]) -> None:
 
 def test_single_measures_are_near_chance_on_the_grammar(grammar: GrammarPrompts) -> None:
     check(figures(build(grammar, 1), grammar))
+
+
+def test_even_a_taught_forest_learns_little_from_metadata(grammar: GrammarPrompts) -> None:
+    # Left out: strategies whose metadata tells by design (fresh accounts after a ban, the move to a new model).
+    names = [name for name in NAMES if name not in ("ban_and_respawn", "model_pivot")]
+    plans = [CampaignPlan(name, 11, STRATEGIES[name].lot) for name in names]
+    found, base = metadata_average_precision(make_world(grammar, *plans, accounts=2_000, seed=1))
+    assert base == pytest.approx(0.05, abs=0.01)
+    assert found < 2.4 * base, found
 
 
 def test_single_measures_are_near_chance_on_real_corpora(real_corpora: Path) -> None:
