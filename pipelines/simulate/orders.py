@@ -14,7 +14,7 @@ from pipelines.errors import UsageError
 from pipelines.simulate.people import World, draw_system_prompts, topic_weights
 from pipelines.simulate.prompts import written_by_many
 from pipelines.simulate.randomness import ragged
-from pipelines.simulate.requests import NONE, Traffic, traffic
+from pipelines.simulate.requests import Traffic, traffic
 from pipelines.simulate.tempo import HOUR, Rhythm
 
 Accounts = npt.NDArray[np.integer]
