@@ -1,16 +1,58 @@
-"""Great Expectations as Dagster check results: the bridge, and nothing else.
+"""Great Expectations: a table against the suite of its relation, as plain findings.
 
-The suites are in `schemas/expectations`, derived from the descriptions. The library is imported inside the
-check body only, since that takes seconds.
+The suites are in `schemas/expectations`, derived from the descriptions. The library takes seconds to import, so
+that happens inside `examine` only. Not here: which tables are checked, and Dagster (`defs.checks`).
 """
 
 import json
 import os
+import warnings
+from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-import dagster as dg
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+
+ID_COLUMNS: Final = ("account_id", "campaign_id", "id", "subject_id")
+"""Columns whose values may be shown as samples. Nothing else of a row is: it may come from a log."""
+SAMPLES: Final = 10
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that does not hold. unexpected: rows that break it. samples: ids of some of them."""
+
+    rule: str
+    column: str
+    severity: str
+    unexpected: int
+    samples: list[str]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a suite says of a table."""
+
+    rows: int
+    rules: int
+    failed: list[Rule]
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether a rule is broken that must hold before anything is published."""
+        return any(rule.severity == "critical" for rule in self.failed)
+
+    @property
+    def says(self) -> str:
+        """In words, the worst failure named."""
+        said = f"{self.rules - len(self.failed)} of {self.rules} rules hold over {self.rows} rows"
+        if not self.failed:
+            return said
+        worst = sorted(self.failed, key=lambda rule: rule.severity != "critical")[0]
+        return f"{said}; {worst.rule} {worst.column}".rstrip() + f" fails for {worst.unexpected} of them"
 
 
 def load_suite(name: str) -> dict[str, Any]:
@@ -19,40 +61,48 @@ def load_suite(name: str) -> dict[str, Any]:
     return suite
 
 
-def validate(name: str, table: pa.Table) -> dg.AssetCheckResult:
-    """Validate a table against the suite of its relation.
-
-    Failed rules with severity critical fail the check; if only others failed it passes with a warning. Metadata
-    carries the failing rules with counts, and never a value from the log but ids.
-    """
+def examine(name: str, table: pa.Table) -> Examined:
+    """Validate a table against the suite of its relation."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _examine(name, table)
+
+
+def _examine(name: str, table: pa.Table) -> Examined:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     suite = load_suite(name)
     columns = {rule["kwargs"]["column"] for rule in suite["expectations"] if "column" in rule["kwargs"]}
     columns |= {c for rule in suite["expectations"] for c in rule["kwargs"].get("column_list", ())}
+    shown = next((c for c in ID_COLUMNS if c in table.column_names), None)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("scarecrow").add_dataframe_asset(name)
-    batch = asset.add_batch_definition_whole_dataframe(name).get_batch(
-        {"dataframe": table.select([c for c in table.column_names if c in columns]).to_pandas()}
+    frame = table.select([c for c in table.column_names if c in columns or c == shown]).to_pandas()
+    batch = asset.add_batch_definition_whole_dataframe(name).get_batch({"dataframe": frame})
+    results = batch.validate(
+        gx.ExpectationSuite(**suite),
+        result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [shown] if shown else []},
+    ).results
+    failed = [_rule(result, shown) for result in results if not result.success]
+    return Examined(table.num_rows, len(results), failed)
+
+
+def _rule(result: "ExpectationValidationResult", shown: str | None) -> Rule:
+    rule = result.expectation_config
+    assert rule is not None
+    return Rule(
+        rule.type,
+        str(rule.kwargs.get("column", "")),
+        str(rule.severity.value),
+        int(result.result.get("unexpected_count", 1)),
+        _samples(result.result.get("partial_unexpected_index_list") or [], shown),
     )
-    results = batch.validate(gx.ExpectationSuite(**suite)).results
-    failed = [result for result in results if not result.success]
-    critical = [result for result in failed if str(result.expectation_config.severity.value) == "critical"]
-    rows = [
-        {
-            "rule": result.expectation_config.type,
-            "column": str(result.expectation_config.kwargs.get("column", "")),
-            "severity": str(result.expectation_config.severity.value),
-            "unexpected": int(result.result.get("unexpected_count", 1)),
-        }
-        for result in failed
-    ]
-    return dg.AssetCheckResult(
-        passed=not critical if critical or not failed else False,
-        severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
-        description=f"{len(results) - len(failed)} of {len(results)} rules hold over {table.num_rows} rows",
-        metadata={"rows": table.num_rows, "rules": len(results), "failed": dg.MetadataValue.json(rows)},
-    )
+
+
+def _samples(rows: list[Any], shown: str | None) -> list[str]:
+    if shown is None:
+        return []
+    return [str(row[shown])[:120] for row in rows if isinstance(row, dict) and shown in row][:SAMPLES]

@@ -55,6 +55,9 @@ class MartSettings(Section):
 
 
 class IngestSettings(Section):
+    source: str | None = Field(
+        default=None, description="what Dagster ingests every hour: files or kafka://HOST:PORT/TOPIC"
+    )
     format: str = Field(default="native", description="format of the log, or a mapping file")
     runner: Literal["inprocess", "prism", "dask"] = Field(default="inprocess", description="Beam runner")
     workers: int = Field(default=0, ge=0, le=1024, description="worker processes; 0 is one per core")
@@ -80,6 +83,9 @@ class RankSettings(Section):
     min_requests: int = Field(
         default=12, ge=1, description="calls below which an account is 'insufficient', never 0"
     )
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="factor of an evidence family, instead of what labels made of it"
+    )
     detect: DetectSettings = DetectSettings()
 
 
@@ -88,6 +94,15 @@ class PrivacySettings(Section):
         default=None,
         min_length=16,
         description="secret of the keyed hashes, at least 16 characters; without it, a generated key file",
+    )
+
+
+class DagsterSettings(Section):
+    first_day: str = Field(
+        default="2026-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="first daily partition of Dagster"
+    )
+    shadow: str | None = Field(
+        default=None, description="settings file of the shadow ranking; none without it"
     )
 
 
@@ -128,7 +143,7 @@ class AlertSettings(Section):
     first_accounts: int = Field(
         default=10, ge=0, le=1000, description="accounts outside campaigns that are told"
     )
-    min_score: float = Field(default=2.0, description="score in nats below which nobody is told")
+    min_score: float = Field(default=0.0, description="score in nats below which nobody is told")
     family_nats: float = Field(default=0.1, ge=0, description="nats from which a family counts as one of two")
     worse_nats: float = Field(default=1.0, gt=0, description="rise of the score that is told again")
     worse_accounts: float = Field(default=1.5, gt=1, description="growth of a campaign that is told again")
@@ -160,18 +175,24 @@ class AlertSettings(Section):
 class EnforceSettings(Section):
     """Scores in nats from which an action is proposed, and how it is taken back."""
 
-    watch: float = Field(default=2.0, description="score from which: watch")
-    verify_identity: float = Field(default=4.0, description="score from which: verify identity")
-    rate_limit: float = Field(default=5.5, description="score from which: lower the rate limit")
-    vary_outputs: float = Field(default=7.0, description="score from which: vary or watermark outputs")
-    review: float = Field(default=8.5, description="score from which: a person reviews")
-    hysteresis_nats: float = Field(default=1.0, ge=0, description="how far below its score an action is kept")
+    watch: float = Field(default=0.0, description="score from which: watch")
+    verify_identity: float = Field(default=1.0, description="score from which: verify identity")
+    rate_limit: float = Field(default=2.0, description="score from which: lower the rate limit")
+    vary_outputs: float = Field(default=3.0, description="score from which: vary or watermark outputs")
+    review: float = Field(default=4.0, description="score from which: a person reviews")
+    hysteresis_nats: float = Field(default=0.5, ge=0, description="how far below its score an action is kept")
     hold_hours: float = Field(default=24, ge=0, description="hours for which an action is not lowered")
     expiry_hours: float = Field(default=72, gt=0, description="hours after which an action ends by itself")
+    max_p: float = Field(
+        default=0.05, gt=0, le=1, description="p-value above which an account's own score has no action"
+    )
     membership: float = Field(
         default=0.5, ge=0, le=1, description="membership from which a campaign's action counts for an account"
     )
     rate_floor: int = Field(default=10, ge=1, description="calls per day below which no limit goes")
+    usd_per_request: float = Field(
+        default=0.01, gt=0, description="cost of a call, for gateways that budget in dollars"
+    )
     is_dry_run: bool = Field(
         default=True, description="actions are proposals that a gateway must not carry out"
     )
@@ -192,6 +213,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     alerts: AlertSettings = AlertSettings()
     enforce: EnforceSettings = EnforceSettings()
+    dagster: DagsterSettings = DagsterSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

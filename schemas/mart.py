@@ -258,6 +258,59 @@ RUNS = Relation(
     owner="data-engineering",
 )
 
+AUDIT_EVENTS = ("state", "label", "weights")
+AUDITED_ACCOUNTS = 100
+
+AUDIT_LOG = Relation(
+    "audit_log",
+    "change of a state",
+    "Append-only trail: every change of a finding's state, every verdict, every change of the family weights. Findings "
+    f"are campaigns and their members, the first {AUDITED_ACCOUNTS} accounts, and what has a label.",
+    (
+        Column("at", TIME, "end of the ranked horizon for states, moment of the decision for the rest", True),
+        Column("event", TEXT, "what changed", True, values=AUDIT_EVENTS),
+        Column("subject_kind", TEXT, "account, campaign or weights", True),
+        Column("subject_id", TEXT, "account_id, campaign_id or evidence family", True),
+        Column("before", TEXT, "what was before; null when it is new"),
+        Column("after", TEXT, "what is now; null when it left the ranking"),
+        Column("author", TEXT, "the person, or ranking", True),
+        Column("reason", TEXT, "why, as the person said"),
+    ),
+    owner="trust-and-safety",
+)
+
+BLIND_SPOTS_KINDS = ("missing_field", "few_requests", "rejects", "no_cell", "silent_days")
+
+BLIND_SPOTS = Relation(
+    "blind_spots",
+    "blind spot",
+    "What this installation cannot see, how much of the traffic that concerns, and what would help.",
+    (
+        _as_of(),
+        Column("kind", TEXT, "which sort of blindness", True, values=BLIND_SPOTS_KINDS),
+        Column("subject", TEXT, "the field, source or threshold", True),
+        Column("accounts", COUNT, "accounts concerned; null when unknown", minimum=0),
+        Column("requests", COUNT, "calls or records concerned; null when unknown", minimum=0),
+        Column("share", NUMBER, "of accounts, calls or days, 0 to 1; null when unknown", minimum=0, maximum=1),
+        Column("says", TEXT, "in words", True),
+        Column("remedy", TEXT, "what would help", True),
+    ),
+    owner="data-engineering",
+)
+
+FAMILY_WEIGHTS = Relation(
+    "family_weights",
+    "evidence family",
+    "What the contributions of each evidence family were multiplied with in this ranking.",
+    (
+        _as_of(),
+        Column("family", TEXT, "evidence family", True, values=FAMILIES, unique=True),
+        Column("weight", NUMBER, "1 unless calibrated by labels or set", True, minimum=0),
+        Column("origin", TEXT, "default, labels or settings", True, values=("default", "labels", "settings")),
+    ),
+    owner="trust-and-safety",
+)
+
 MART: tuple[Relation, ...] = (
     SUSPECT_ACCOUNTS,
     SUSPECT_CAMPAIGNS,
@@ -271,4 +324,7 @@ MART: tuple[Relation, ...] = (
     LABELS,
     SOURCES,
     RUNS,
+    BLIND_SPOTS,
+    FAMILY_WEIGHTS,
+    AUDIT_LOG,
 )

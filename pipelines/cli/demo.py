@@ -3,16 +3,21 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.cli.context import settings_of
 
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
 
 def demo_command(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for the log, the lake, the mart and the report.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the log, the lake, the mart and the report.")] = Path(
+        "demo"
+    ),
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 7,
 ) -> None:
     """A synthetic fortnight with planted campaigns and hard look-alikes, through every stage.
@@ -31,7 +36,7 @@ def demo_command(
     from pipelines.mart.open import open_mart
     from pipelines.prompt_map.store import NO_MAP
     from pipelines.report.page import write_report
-    from pipelines.settings import hash_key, settings_hash
+    from pipelines.settings import hash_key
     from pipelines.simulate.demo import simulate_demo
 
     began = time.monotonic()
@@ -55,7 +60,7 @@ def demo_command(
     source = open_source(uri, lake.path, settings.ingest.slice_mib << 20, follow=False)
     totals = ingest(lake, uri, source, options, now_ms)
     say(f"ingested {totals.rows:,} requests, {totals.rejects} rejects, in {totals.cycles} commit(s)")
-    _rank_and_show(lake.path, mart, settings.rank.horizon_days, settings_hash(settings), log / "truth.json", say)
+    _rank_and_show(settings_of(ctx, lake__path=str(lake.path), mart__path=str(mart)), log / "truth.json", say)
     with open_mart(str(mart)) as opened:
         write_report(opened, out / "report.html")
     say(f"report {out / 'report.html'}")
@@ -65,24 +70,22 @@ def demo_command(
     )
 
 
-def _rank_and_show(
-    lake: Path, mart: Path, days: float, settings_hash: str, truth: Path, say: Callable[[str], None]
-) -> None:
-    from dagster_project.in_process import rank_in_process
+def _rank_and_show(settings: "Settings", truth: Path, say: Callable[[str], None]) -> None:
+    from pipelines.cli.rank import rank_settings
     from pipelines.cli.table import print_table
     from pipelines.evaluate.tables import read_truth
     from pipelines.mart.open import open_mart
     from pipelines.mart.queries import campaigns, suspects
 
-    rank_in_process(lake, mart, days, None, settings_hash)
-    with open_mart(str(mart)) as opened:
+    rank_settings(settings, quiet=True)
+    with open_mart(settings.mart.path) as opened:
         groups, accounts = campaigns(opened, 8), suspects(opened, 12)
     say(f"ranked {len(groups)} campaigns; the first accounts and what they are in truth:")
     planted = dict(read_truth(truth).accounts.select("account_id", "class").iter_rows())
     print_table(
         ["#", "campaign", "score", "accounts", "calls", "why"],
         [
-            [str(c.rank), c.campaign_id, f"{c.score:.1f}", f"{c.accounts}", f"{c.requests:,}", c.reasons[0] if c.reasons else ""]
+            [str(c.rank), c.campaign_id, f"{c.score:.1f}", f"{c.accounts}", f"{c.requests:,}", next(iter(c.reasons), "")]
             for c in groups
         ],
         right=[0, 2, 3, 4], wide=[5],

@@ -1,24 +1,25 @@
 """Verdicts of people: an append-only file beside the mart, from which each ranking takes what holds.
 
-The mart is replaced at every ranking, so what people decide lives apart from it.
+The mart is replaced at every ranking, so what people decide lives apart from it. Ways in: the command and CSV
+(`pipelines.cli.label`) and SQL (`inbox`).
 """
 
-import fcntl
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.errors import ScarecrowError
+from pipelines.mart import journal
 from schemas.mart import LABELS
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One decision. at_ms, until_ms: epoch milliseconds; until None holds for good."""
+    """One decision. at_ms, until_ms: epoch milliseconds; until None holds for good.
+
+    entry: identity of a row of the inbox, so that it is taken once; empty for other ways in.
+    """
 
     subject_kind: str
     subject_id: str
@@ -27,6 +28,7 @@ class Verdict:
     reason: str
     at_ms: int
     until_ms: int | None
+    entry: str = ""
 
 
 def labels_file(mart: Path) -> Path:
@@ -34,28 +36,20 @@ def labels_file(mart: Path) -> Path:
     return mart.with_name(f"{mart.name}.labels.jsonl")
 
 
-def append(mart: Path, verdict: Verdict) -> None:
-    """Add a verdict, durably; writers take turns."""
-    path = labels_file(mart)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(json.dumps(asdict(verdict)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def append(mart: Path, verdicts: Sequence[Verdict]) -> None:
+    """Add verdicts, durably and all together; writers take turns."""
+    journal.append(labels_file(mart), (asdict(verdict) for verdict in verdicts))
 
 
 def read_labels(mart: Path) -> list[Verdict]:
     """All verdicts in the order in which they were given."""
     path = labels_file(mart)
-    if not path.exists():
-        return []
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in journal.read(path):
         try:
-            found.append(Verdict(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise ScarecrowError(f"label {path}:{number} cannot be read; mend or remove that line") from error
+            found.append(Verdict(**line))
+        except TypeError as error:
+            raise journal.broken(path, number) from error
     return found
 
 

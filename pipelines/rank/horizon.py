@@ -54,9 +54,13 @@ def under_map(table: pa.Table, version: str) -> pa.Table:
     owner = np.repeat(np.asarray(foreign.combine_chunks()), pc.list_value_length(cells).to_numpy())
     values = np.where(owner, -1, cells.flatten().to_numpy()).astype(np.int32)
     offsets = np.concatenate(([0], np.cumsum(pc.list_value_length(cells).to_numpy()))).astype(np.int32)
-    table = table.set_column(index, table.schema.field(index), pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)))
+    table = table.set_column(
+        index, table.schema.field(index), pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    )
     index = table.schema.get_field_index("map_version")
-    return table.set_column(index, table.schema.field(index), pa.array([version] * table.num_rows, pa.string()))
+    return table.set_column(
+        index, table.schema.field(index), pa.array([version] * table.num_rows, pa.string())
+    )
 
 
 def read_horizon(lake: Lake, days: float, as_of_ms: int | None = None, fine_rows: int = FINE_ROWS) -> Horizon:
@@ -64,7 +68,9 @@ def read_horizon(lake: Lake, days: float, as_of_ms: int | None = None, fine_rows
     table = lake.hours()
     files = hour_files(table)
     if not files:
-        raise ScarecrowError(f"lake {lake.path} holds no requests; ingest a log first with `scarecrow ingest`")
+        raise ScarecrowError(
+            f"lake {lake.path} holds no requests; ingest a log first with `scarecrow ingest`"
+        )
     end = files[-1].epoch_hour + 1 if as_of_ms is None else as_of_ms // HOUR_MS
     begin = end - round(days * 24)
     chosen = [file for file in files if begin <= file.epoch_hour < end]

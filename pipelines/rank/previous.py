@@ -15,7 +15,7 @@ def _table(mart: Path, query: str, schema: pa.Schema) -> pa.Table:
     try:
         with duckdb.connect(str(mart), read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(query).to_arrow_table().cast(schema)
+            return connection.sql(query).to_arrow_table().cast(schema)
     except (duckdb.Error, pa.ArrowInvalid) as error:
         raise ScarecrowError(
             f"mart {mart} cannot be read ({str(error).splitlines()[0]}); move it away to rank without its history"

@@ -4,8 +4,8 @@ Belongs here: what follows what. Not here: how anything is computed, nor Dagster
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,18 @@ from pipelines.detect.evidence import account_evidence
 from pipelines.detect.links import account_links
 from pipelines.ingest.fold import Rows
 from pipelines.lake.tables import Lake
-from pipelines.mart import build
+from pipelines.mart import audit_log, build, weights
+from pipelines.mart.inbox import make_inbox, take_inbox
 from pipelines.mart.labels import as_table, read_labels
 from pipelines.prompt_map.store import load
+from pipelines.rank.blind import field_evidence, horizon_facts
+from pipelines.rank.drift import drift_facts
 from pipelines.rank.horizon import Horizon, read_horizon
 from pipelines.rank.previous import previous_history, previous_members
 from pipelines.rank.sources import source_notes, source_table
+from pipelines.rank.weigh import weigh
 from pipelines.rank.workspace import Workspace
-from schemas.mart import ACCOUNT_PROFILES, RUNS
+from schemas.mart import ACCOUNT_PROFILES, FAMILIES, RUNS
 
 Facts = Mapping[str, Any]
 """What a step tells of its result, for people."""
@@ -33,7 +37,13 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Ranking:
-    """One ranking. as_of_ms None: as of the end of the newest hour."""
+    """One ranking.
+
+    as_of_ms: end of the horizon, None for the end of the newest hour. live: mart whose labels, weights and
+    campaign ids count, None for `mart` itself; a shadow names the live one. weights: factors of families that win
+    over those of labels. with_labels: whether verdicts and their weights count (a backtest judges by them instead).
+    replace: whether a mart with a later horizon is replaced.
+    """
 
     lake: Lake
     mart: Path
@@ -41,20 +51,56 @@ class Ranking:
     horizon_days: float
     as_of_ms: int | None
     settings_hash: str
+    live: Path | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    with_labels: bool = True
+    replace: bool = False
+
+    @property
+    def known(self) -> Path:
+        """The mart whose labels, weights and campaign ids count."""
+        return self.live or self.mart
+
+
+def take_labels(ranking: Ranking) -> Facts:
+    """Take over the inbox; the verdicts and weights that this ranking goes by."""
+    ranking.workspace.sweep(time.time())
+    if not ranking.with_labels:
+        ranking.workspace.put("labels", [])
+        ranking.workspace.put("calibrations", [])
+        ranking.workspace.put("weights", weights.effective(weights.NONE, ranking.weights))
+        return {"labels": 0}
+    is_shadow = ranking.live is not None
+    if not is_shadow:
+        make_inbox(ranking.mart)
+    taken = None if is_shadow else take_inbox(ranking.mart)
+    labels = read_labels(ranking.known)
+    calibrations = weights.read_calibrations(ranking.known)
+    ranking.workspace.put("labels", labels)
+    ranking.workspace.put("calibrations", calibrations)
+    newest = calibrations[-1] if calibrations else weights.NONE
+    ranking.workspace.put("weights", weights.effective(newest, ranking.weights))
+    return {
+        "labels": len(labels),
+        "taken_from_inbox": 0 if taken is None else taken.labels,
+        "inbox_is_busy": taken is not None and taken.is_busy,
+    }
 
 
 def profile_accounts(ranking: Ranking) -> Facts:
     """Fold the horizon to one row per account."""
-    ranking.workspace.clear()
     ranking.workspace.put("began", time.time())
     horizon = read_horizon(ranking.lake, ranking.horizon_days, ranking.as_of_ms)
     ranking.workspace.put("horizon", horizon)
+    prompt_map = load(ranking.lake.path, horizon.map_version)
+    ranking.workspace.put("drift", drift_facts(horizon, prompt_map, source_notes(ranking.lake)))
     return {
         "accounts": len(horizon.profiles),
         "account_hours": horizon.account_hours,
         "requests": int(horizon.profiles.sum("requests").sum()),
         "lake_version": horizon.lake_version,
         "map_version": horizon.map_version,
+        "as_of_ms": horizon.as_of_ms,
     }
 
 
@@ -65,7 +111,16 @@ def weigh_evidence(ranking: Ranking) -> Facts:
     profiles, evidence = account_evidence(horizon.profiles, horizon.hours, prompt_map, horizon.as_of_ms)
     ranking.workspace.put("profiles", profiles)
     ranking.workspace.put("evidence", evidence)
-    return {"reasons": len(evidence), "families": len({e.family for e in evidence})}
+    by_family = {
+        family: {
+            "reasons": len(found),
+            "accounts_argued_for": int(np.sum(np.any([e.contribution > 0 for e in found], axis=0))),
+            "accounts_unavailable": int(np.sum(np.all([np.isnan(e.values) for e in found], axis=0))),
+        }
+        for family in FAMILIES
+        if (found := [e for e in evidence if e.family == family])
+    }
+    return {"reasons": len(evidence), "families": by_family}
 
 
 def link_accounts(ranking: Ranking) -> Facts:
@@ -80,7 +135,11 @@ def link_accounts(ranking: Ranking) -> Facts:
 
 def group_campaigns(ranking: Ranking) -> Facts:
     """Campaigns with stable ids."""
-    found = find_campaigns(ranking.workspace.get("same_source"), previous_members(ranking.mart))
+    found = find_campaigns(
+        ranking.workspace.get("same_source"),
+        previous_members(ranking.known),
+        ranking.workspace.get("evidence"),
+    )
     ranking.workspace.put("campaigns", found)
     return {"campaigns": len(found), "members": sum(len(c.members) for c in found)}
 
@@ -94,8 +153,14 @@ def rank_suspects(ranking: Ranking) -> Facts:
         ranking.workspace.get("evidence"),
         horizon.as_of_ms,
     )
+    factors = {family: weight for family, (weight, _) in ranking.workspace.get("weights").items()}
+    detection = weigh(detection, factors)
     ranking.workspace.put("detection", detection)
-    return {"accounts": detection.accounts.num_rows, "campaigns": detection.campaigns.num_rows}
+    return {
+        "accounts": detection.accounts.num_rows,
+        "campaigns": detection.campaigns.num_rows,
+        "weights": {family: weight for family, weight in factors.items() if weight != 1},
+    }
 
 
 def draft_mart(ranking: Ranking) -> Facts:
@@ -103,6 +168,8 @@ def draft_mart(ranking: Ranking) -> Facts:
     work = ranking.workspace
     horizon: Horizon = work.get("horizon")
     found: Detection = work.get("detection")
+    labels, calibrations = work.get("labels"), work.get("calibrations")
+    trail = audit_log.read_changes(ranking.mart) if ranking.with_labels else []
     profiles = work.get("profiles").to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])
     links = pa.concat_tables([found.links, _shared(work.get("shared_links"), horizon, found.links.schema)])
     staged = {
@@ -114,21 +181,44 @@ def draft_mart(ranking: Ranking) -> Facts:
         "links": links,
         "profiles": profiles,
         "activity": _activity(horizon.hours),
-        "labels": as_table(read_labels(ranking.mart)),
+        "labels": as_table(labels),
         "sources": source_table(source_notes(ranking.lake)),
         "runs": _run(ranking, horizon, found, links.num_rows, time.time() - work.get("began")),
         "history": previous_history(ranking.mart),
+        "horizon": horizon_facts(horizon),
+        "field_evidence": field_evidence(),
+        "weights": weights.as_table(work.get("weights"), horizon.as_of_ms),
+        "audit": audit_log.as_table([*trail, *audit_log.decisions(labels, calibrations)]),
     }
-    draft = build.draft_path(ranking.mart)
-    build.build(draft, staged)
-    return {"relations": len(staged), "bytes": draft.stat().st_size}
+    build.build(work.draft, staged)
+    changes = build.record_changes(work.draft, trail, horizon.as_of_ms)
+    work.put("changes", changes)
+    return {
+        "rows": build.row_counts(work.draft),
+        "bytes": work.draft.stat().st_size,
+        "changes_of_state": len(changes),
+    }
 
 
 def publish_mart(ranking: Ranking) -> Facts:
-    """Swap the checked mart in."""
-    build.publish(build.draft_path(ranking.mart), ranking.mart)
-    ranking.workspace.clear()
-    return {"mart": str(ranking.mart)}
+    """Put the checked mart in force, unless a later one is; the workspace is gone afterwards."""
+    work = ranking.workspace
+    is_in_force = build.publish(work.draft, ranking.mart, work.get("changes"), ranking.replace)
+    work.clear()
+    return {"mart": str(ranking.mart), "is_in_force": is_in_force}
+
+
+STEPS: tuple[tuple[str, Callable[[Ranking], Facts]], ...] = (
+    ("labels", take_labels),
+    ("account_profiles", profile_accounts),
+    ("evidence", weigh_evidence),
+    ("links", link_accounts),
+    ("campaigns", group_campaigns),
+    ("suspects", rank_suspects),
+    ("mart_draft", draft_mart),
+    ("mart", publish_mart),
+)
+"""Steps in order, named like their assets; checks stand between the last two."""
 
 
 def _shared(links: Any, horizon: Horizon, schema: pa.Schema) -> pa.Table:

@@ -1,29 +1,47 @@
 """Where the steps of one ranking leave what the next ones need: a folder beside the mart, gone afterwards.
 
-Belongs here: storing and finding step results. Steps run as separate assets, possibly in separate processes.
+Belongs here: storing and finding step results. Steps run as separate assets, possibly in separate processes;
+those of one process may keep their results in memory instead.
 """
 
 import os
 import pickle
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from pipelines.errors import ScarecrowError
+
+STALE_SECONDS: Final = 2 * 86_400
+"""Age of a workspace that a killed ranking left behind and nobody will come back to."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Step results of one ranking, by name. Only what this product wrote itself is ever loaded."""
+    """Step results of one ranking, by name. Only what this product wrote itself is ever loaded.
+
+    memory: results are kept there instead of in files, for steps that share a process.
+    """
 
     folder: Path
+    memory: dict[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
-    def beside(cls, mart: Path, key: str) -> "Workspace":
-        """The workspace of a mart and a key that tells rankings apart (a partition, for example)."""
-        return cls(mart.with_name(f".{mart.name}.work") / key)
+    def beside(cls, mart: Path, key: str, memory: dict[str, Any] | None = None) -> "Workspace":
+        """The workspace of a mart and a key that tells rankings apart (a run, for example)."""
+        return cls(mart.with_name(f".{mart.name}.work") / key, memory)
+
+    @property
+    def draft(self) -> Path:
+        """Where the next mart is built."""
+        return self.folder / "draft.duckdb"
 
     def put(self, name: str, value: object) -> None:
         """Keep a result."""
+        if self.memory is not None:
+            self.memory[name] = value
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = self.folder / f".{name}.{os.getpid()}"
         with temporary.open("wb") as file:
@@ -31,10 +49,28 @@ class Workspace:
         os.replace(temporary, self.folder / name)
 
     def get(self, name: str) -> Any:
-        """A result of an earlier step; FileNotFoundError when that step has not run."""
-        with (self.folder / name).open("rb") as file:
-            return pickle.load(file)  # noqa: S301
+        """A result of an earlier step. Raises ScarecrowError when that step has not run in this ranking."""
+        try:
+            if self.memory is not None:
+                return self.memory[name]
+            with (self.folder / name).open("rb") as file:
+                return pickle.load(file)  # noqa: S301
+        except (KeyError, FileNotFoundError) as error:
+            raise ScarecrowError(
+                f"the result {name} of an earlier step is not there; a ranking runs whole: materialise "
+                "account_profiles and everything after it"
+            ) from error
 
     def clear(self) -> None:
         """Drop everything."""
+        if self.memory is not None:
+            self.memory.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def sweep(self, now: float) -> None:
+        """Drop what killed rankings of this mart left behind. now: seconds since 1970."""
+        if not self.folder.parent.is_dir():
+            return
+        for other in self.folder.parent.iterdir():
+            if other != self.folder and now - other.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)

@@ -8,3 +8,4 @@ SELECT
 FROM staged_activity AS d
 JOIN suspect_accounts AS s ON s.account_id = d.account_id
 WHERE s.rank <= 1000 OR s.campaign_id IS NOT NULL
+ORDER BY d.account_id, d.day

@@ -56,3 +56,4 @@ JOIN tokens AS t USING (campaign_id)
 LEFT JOIN weeks AS w USING (campaign_id)
 LEFT JOIN labels_in_force AS l ON l.subject_kind = 'campaign' AND l.subject_id = c.campaign_id
 LEFT JOIN known_before AS k ON k.subject_kind = 'campaign' AND k.id = c.campaign_id
+ORDER BY rank

@@ -8,4 +8,4 @@ SELECT
     (l.verdict IN ('false_positive', 'benign', 'duplicate'))::BOOLEAN AS is_down
 FROM staged_labels AS l
 WHERE l.until IS NULL OR l.until > (SELECT max(r.as_of) FROM staged_runs AS r)
-QUALIFY row_number() OVER (PARTITION BY l.subject_kind, l.subject_id ORDER BY l.at DESC) = 1
+QUALIFY row_number() OVER (PARTITION BY l.subject_kind, l.subject_id ORDER BY l.at DESC, l.verdict, l.author) = 1
