@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pipelines.errors import ScarecrowError
-from pipelines.ingest.fold import Rows
+from pipelines.ingest.fold import Entries, Rows
 from schemas.account_hour import PROMPT_SAMPLE
 
 LONG_PROMPT: Final = 25
@@ -45,7 +45,7 @@ class Accounts:
     distinct prompts of the sample by cell. prompts: float64[A], sampled distinct prompts with a cell. distinct:
     float64[A], estimate of all distinct prompts. repeats: float64[A], share of requests that repeat a prompt of the
     account. first_turns: float64[A], share of requests that open a conversation; 1 where turn_index is missing.
-    has_turns: bool[A].
+    has_turns: bool[A]. org: int64[A], commonest organisation (keyed hash), 0 when unknown.
     """
 
     ids: pa.Array
@@ -59,7 +59,14 @@ class Accounts:
     repeats: NDArray[np.float64]
     first_turns: NDArray[np.float64]
     has_turns: NDArray[np.bool_]
+    org: NDArray[np.int64]
     sample: Sample
+
+    def one_org_share(self, members: NDArray[np.int64]) -> float:
+        """Share of members whose organisation is the group's commonest; 0 when none is known."""
+        known = self.org[members]
+        _, count = np.unique(known[known != 0], return_counts=True)
+        return float(count.max(initial=0)) / max(len(members), 1)
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -96,9 +103,31 @@ def view(profiles: Rows, cells: int) -> Accounts:
     repeats = np.where(seen > 0, 1 - sampled / np.maximum(seen, 1), 0.0)
     requests = profiles.sum("requests")
     turns = profiles.sum("with_turn_index")
+    distinct = np.where(sampled < PROMPT_SAMPLE, sampled, requests * (1 - repeats))
+    first_turns = np.where(turns > 0, profiles.sum("first_turns") / np.maximum(turns, 1), 1.0)
     return Accounts(
-        ids, requests, profiles.sum("completion_tokens"), profiles.first, profiles.last, histogram,
-        np.asarray(histogram.sum(axis=1)).ravel(),
-        np.where(sampled < PROMPT_SAMPLE, sampled, requests * (1 - repeats)), repeats,
-        np.where(turns > 0, profiles.sum("first_turns") / np.maximum(turns, 1), 1.0), turns > 0, sample,
-    )  # fmt: skip
+        ids=ids,
+        requests=requests,
+        completion_tokens=profiles.sum("completion_tokens"),
+        first_ms=profiles.first,
+        last_ms=profiles.last,
+        histogram=histogram,
+        prompts=np.asarray(histogram.sum(axis=1)).ravel(),
+        distinct=distinct,
+        repeats=repeats,
+        first_turns=first_turns,
+        has_turns=turns > 0,
+        org=_commonest(profiles.sketches["orgs"]),
+        sample=sample,
+    )
+
+
+def _commonest(entries: Entries) -> NDArray[np.int64]:
+    """The key with most requests of every row (the smaller one on a tie); 0 for rows without any."""
+    size = len(entries.offsets) - 1
+    owner = np.repeat(np.arange(size), np.diff(entries.offsets))
+    order = np.lexsort((entries.keys, -entries.counts, owner))
+    first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
+    out = np.zeros(size, dtype=np.int64)
+    out[owner[first]] = entries.keys[first]
+    return out

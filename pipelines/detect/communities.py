@@ -3,12 +3,12 @@
 Belongs here: Leiden, phi, the cut in two. Not here: whether a community harvests (`campaigns`).
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import igraph
-import leidenalg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,22 +27,26 @@ class Community:
     parent: int
 
 
-def leiden(links: Links, size: int, resolution: float, seed: int, smallest: int = 3) -> list[NDArray[np.int64]]:
-    """Communities under the constant Potts model (Traag et al. 2011): inside, more than `resolution` of all pairs are
-    linked; outside, fewer. Ordered by their first member."""
+def leiden(
+    links: Links, resolutions: Sequence[float], seed: int, smallest: int = 3
+) -> list[NDArray[np.int64]]:
+    """Communities under the constant Potts model (Traag et al. 2011), for several resolutions: inside, more than that
+    share of all pairs is linked; outside, less. By resolution, ordered by their first member."""
     if len(links.a) == 0:
         return []
     used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
     pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
     graph = igraph.Graph(n=len(used), edges=pairs)
-    found = leidenalg.find_partition(
-        graph, leidenalg.CPMVertexPartition, resolution_parameter=resolution, seed=seed, n_iterations=3
-    )
-    label = np.asarray(found.membership)
-    order = np.argsort(label, kind="stable")
-    bounds = np.flatnonzero(np.diff(label[order])) + 1
-    groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
-    return sorted(groups, key=lambda group: int(group[0]))
+    every: list[NDArray[np.int64]] = []
+    for resolution in resolutions:
+        igraph.set_random_number_generator(random.Random(seed))
+        found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
+        label = np.asarray(found.membership)
+        order = np.argsort(label, kind="stable")
+        bounds = np.flatnonzero(np.diff(label[order])) + 1
+        groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
+        every += sorted(groups, key=lambda group: int(group[0]))
+    return every
 
 
 def phi(v: Vectors) -> float:
@@ -77,7 +81,10 @@ def split(v: Vectors) -> NDArray[np.bool_]:
         if side.all() or not side.any():
             continue
         loss = sum(
-            float(weight[part] @ ((centred[part] - weight[part] @ centred[part] / weight[part].sum()) ** 2).sum(axis=1))
+            float(
+                weight[part]
+                @ ((centred[part] - weight[part] @ centred[part] / weight[part].sum()) ** 2).sum(axis=1)
+            )
             for part in (side, ~side)
         )
         if loss < best_loss - 1e-12:
@@ -85,7 +92,9 @@ def split(v: Vectors) -> NDArray[np.bool_]:
     return best
 
 
-def cut(v: Vectors, groups: Sequence[NDArray[np.int64]], limit: float = PHI_LIMIT, smallest: int = 3) -> list[Community]:
+def cut(
+    v: Vectors, groups: Sequence[NDArray[np.int64]], limit: float = PHI_LIMIT, smallest: int = 3
+) -> list[Community]:
     """The groups and all that they are cut into, parents before children; what is below `limit` is not cut further."""
     found: list[Community] = []
     waiting = [(group, -1, 0) for group in reversed(groups)]

@@ -46,9 +46,14 @@ def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
     _, inverse, times = np.unique(hashes, return_inverse=True, return_counts=True)
     recurs = times[inverse] > 1
     total = len(hashes)
-    owner_size = np.bincount(np.searchsorted(members, sample.owner[places]), minlength=len(members)).astype(float)
+    owner_size = np.bincount(np.searchsorted(members, sample.owner[places]), minlength=len(members)).astype(
+        float
+    )
     across = (total**2 - float((owner_size**2).sum())) / 2
     matches = float((times * (times - 1) / 2).sum())
     return Overlap(
-        total, float(recurs.mean()), float((sample.counts[places] > 1).mean()), across / matches if matches else np.inf
+        total,
+        float(recurs.mean()),
+        float((sample.counts[places] > 1).mean()),
+        across / matches if matches else np.inf,
     )

@@ -119,8 +119,8 @@ def _scatter(
             for k in range(z.shape[1]):
                 along += z[c, k] * mean[i, k]
             second -= 2 * share * along * along
-            for l in range(begin, end):
-                second += share * weights[l] / total * squares[c, indices[l]]
+            for other in range(begin, end):
+                second += share * weights[other] / total * squares[c, indices[other]]
         spread[i] = np.sqrt(max(second - trace[i] * trace[i] / total, 0.2 * second, 0.0))
 
 
@@ -130,9 +130,7 @@ def vectors(histogram: csr_matrix, z: NDArray[np.float64]) -> Vectors:
     squares = (z @ z.T) ** 2
     n, trace, spread = (np.zeros(size) for _ in range(3))
     mean = np.zeros((size, z.shape[1]))
-    _scatter(
-        histogram.indptr, histogram.indices, histogram.data, z, squares, n, mean, trace, spread
-    )
+    _scatter(histogram.indptr, histogram.indices, histogram.data, z, squares, n, mean, trace, spread)
     return Vectors(n, mean, trace, spread)
 
 
@@ -156,7 +154,11 @@ def bayes_factor(v: Vectors, rows: NDArray[np.int64], seed: int = 0) -> BayesFac
     noise = v.noise[rows]
     quiet = rows[noise <= np.quantile(noise, 0.25)] if len(rows) else rows
     rng = np.random.default_rng(seed)
-    a, b = (quiet[rng.integers(0, max(len(quiet), 1), _SAMPLE_PAIRS)] for _ in range(2)) if len(quiet) > 1 else (quiet, quiet)
+    a, b = (
+        (quiet[rng.integers(0, max(len(quiet), 1), _SAMPLE_PAIRS)] for _ in range(2))
+        if len(quiet) > 1
+        else (quiet, quiet)
+    )
     apart = a != b
     seen = np.maximum(pair_d2(v, a[apart], b[apart]), 0.0)
     if len(seen) == 0:
@@ -167,7 +169,9 @@ def bayes_factor(v: Vectors, rows: NDArray[np.int64], seed: int = 0) -> BayesFac
     middle = 0.5 * (edges[1:] + edges[:-1])
     low_half = middle <= np.median(seen)
     mass = mass * 0.999 + 0.001 * low_half / max(int(low_half.sum()), 1)
-    se = np.geomspace(max(float(noise.min(initial=1e-3)) * 2, 1e-5), max(float(np.median(seen)), 1e-3), _GRID_SE)
+    se = np.geomspace(
+        max(float(noise.min(initial=1e-3)) * 2, 1e-5), max(float(np.median(seen)), 1e-3), _GRID_SE
+    )
     low = -3.0 * float(se[-1])
     step = (top - low) / (_GRID_D2 - 1)
     grid = low + step * np.arange(_GRID_D2)
@@ -183,12 +187,31 @@ def bayes_factor(v: Vectors, rows: NDArray[np.int64], seed: int = 0) -> BayesFac
 
 
 @njit(cache=True, nogil=True)
-def _weight(d2: float, se: float, grid: NDArray[np.float64], low: float, step: float, table: NDArray[np.float64]) -> float:
+def _weight(
+    d2: float, se: float, grid: NDArray[np.float64], low: float, step: float, table: NDArray[np.float64]
+) -> float:
     if not se < grid[-1]:
         return -np.inf
-    i = min(np.searchsorted(grid, se), len(grid) - 1)
-    j = int((d2 - low) / step + 0.5)
-    return float(table[i, min(max(j, 0), table.shape[1] - 1)])
+    i = 0
+    while i < len(grid) - 1 and grid[i] < se:
+        i += 1
+    j = min(max(int((d2 - low) / step + 0.5), 0), table.shape[1] - 1)
+    return float(table[i, j])
+
+
+@njit(cache=True, nogil=True)
+def _weights(
+    d2: NDArray[np.float64],
+    se: NDArray[np.float64],
+    grid: NDArray[np.float64],
+    low: float,
+    step: float,
+    table: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    out = np.empty(len(d2))
+    for i in range(len(d2)):
+        out[i] = _weight(d2[i], se[i], grid, low, step, table)
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -231,6 +254,16 @@ def _collect(
     return count
 
 
+def sampled_weights(v: Vectors, factor: BayesFactor, seed: int = 1) -> NDArray[np.float64]:
+    """Log Bayes factors of random pairs."""
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(0, len(v.n), _SAMPLE_PAIRS) for _ in range(2))
+    a, b = a[a != b], b[a != b]
+    return _weights(
+        pair_d2(v, a, b), v.noise[a] + v.noise[b], factor.se, factor.low, factor.step, factor.table
+    )
+
+
 def _cutoffs(noise: NDArray[np.float64], factor: BayesFactor, threshold: float) -> NDArray[np.float64]:
     """D2 above which no partner whatever can be linked, for each account."""
     passes = factor.table >= threshold
@@ -269,6 +302,10 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, block: int = BLOCK) 
                     break
                 room = 2 * found
             parts.append((a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()))
-    a, b, w, d = (np.concatenate([part[k] for part in parts]) if parts else np.empty(0) for k in range(4))
-    order = np.lexsort((b, a))
-    return Links(a[order].astype(np.int64), b[order].astype(np.int64), w[order], d[order])
+    none = np.empty(0, dtype=np.int64)
+    left = np.concatenate([none, *(part[0] for part in parts)])
+    right = np.concatenate([none, *(part[1] for part in parts)])
+    weight = np.concatenate([np.empty(0), *(part[2] for part in parts)])
+    apart = np.concatenate([np.empty(0), *(part[3] for part in parts)])
+    order = np.lexsort((right, left))
+    return Links(left[order], right[order], weight[order], apart[order])

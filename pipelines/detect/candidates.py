@@ -1,0 +1,157 @@
+"""Candidate groups: communities of every view, cut until homogeneous, and what is measured of each.
+
+Belongs here: the search over views and the measures of a group. Not here: what the measures are worth (`campaigns`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.accounts import Accounts
+from pipelines.detect.communities import cut, leiden, phi
+from pipelines.detect.disjointness import overlap
+from pipelines.detect.evidence import Evidence
+from pipelines.detect.list_model import Urn, fit_list, fit_urn
+from pipelines.detect.same_source import (
+    Links,
+    Vectors,
+    bayes_factor,
+    link,
+    sampled_weights,
+    usable_centroids,
+    vectors,
+)
+from pipelines.detect.sub_traffic import VIEWS, View, capped
+
+RESOLUTIONS: Final = (0.15, 0.4)
+SMALLEST: Final = 4
+_LEAST_WEIGHT: Final = 0.3
+_MEAN_DEGREE: Final = 150.0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One view of the accounts and the pairs linked in it. Links name account rows."""
+
+    view: View
+    vectors: Vectors
+    links: Links
+
+
+@dataclass(frozen=True)
+class SameSource:
+    """Accounts, their prompt urn and the graphs of all views, the plain one first."""
+
+    accounts: Accounts
+    urn: Urn
+    graphs: tuple[Graph, ...]
+
+    @property
+    def vectors(self) -> Vectors:
+        """Of the plain view."""
+        return self.graphs[0].vectors
+
+    @property
+    def links(self) -> Links:
+        """Of the plain view."""
+        return self.graphs[0].links
+
+
+@dataclass(frozen=True)
+class Group:
+    """A candidate. members: int64[k] account rows, ascending. graph: place of its view. measures: by name."""
+
+    members: NDArray[np.int64]
+    graph: int
+    measures: dict[str, float]
+
+
+def build_graph(accounts: Accounts, z: NDArray[np.float64], topics: int, view: View) -> Graph:
+    """Links of one view: the threshold is the weight that a given share of random pairs exceeds."""
+    v = vectors(capped(accounts.histogram, view, topics), z)
+    rows = np.flatnonzero((v.n >= view.smallest) & (accounts.repeats < 0.5))
+    inside = v.take(rows)
+    none = np.empty(0, dtype=np.int64)
+    if len(rows) < 2:
+        return Graph(view, v, Links(none, none, none.astype(np.float64), none.astype(np.float64)))
+    factor = bayes_factor(inside, np.arange(len(rows)))
+    background = min(view.background, _MEAN_DEGREE / len(rows))
+    threshold = max(float(np.quantile(sampled_weights(inside, factor), 1 - background)), _LEAST_WEIGHT)
+    found = link(inside, factor, threshold)
+    return Graph(view, v, Links(rows[found.a], rows[found.b], found.weight, found.d2))
+
+
+def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int) -> SameSource:
+    """The graphs of all views."""
+    z = usable_centroids(centroids)
+    return SameSource(
+        accounts,
+        fit_urn(accounts.histogram, topics),
+        tuple(build_graph(accounts, z, topics, view) for view in VIEWS),
+    )
+
+
+def _neighbours(links: Links, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Compressed adjacency: (offsets int64[size + 1], neighbours)."""
+    ends = np.concatenate([links.a, links.b])
+    others = np.concatenate([links.b, links.a])
+    order = np.argsort(ends, kind="stable")
+    return np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=size)))).astype(np.int64), others[order]
+
+
+def candidates(same: SameSource, evidence: Sequence[Evidence]) -> list[Group]:
+    """Groups of all views, each set of members once, with their measures."""
+    size = len(same.accounts)
+    pooled: dict[str, NDArray[np.float64]] = {}
+    for e in evidence:
+        pooled[e.family] = pooled.get(e.family, np.zeros(size)) + e.contribution
+    found: list[Group] = []
+    seen: set[bytes] = set()
+    for place, graph in enumerate(same.graphs):
+        offsets, neighbours = _neighbours(graph.links, size)
+        degree = np.diff(offsets)
+        inside = np.zeros(size, dtype=bool)
+        for community in cut(graph.vectors, leiden(graph.links, RESOLUTIONS, seed=0)):
+            members = community.members
+            if len(members) < SMALLEST or members.tobytes() in seen:
+                continue
+            seen.add(members.tobytes())
+            inside[members] = True
+            linked = sum(int(inside[neighbours[offsets[m] : offsets[m + 1]]].sum()) for m in members.tolist())
+            inside[members] = False
+            k = len(members)
+            measures = measure(same, members, pooled)
+            measures["density"] = linked / (k * (k - 1))
+            measures["separation"] = linked / max(int(degree[members].sum()), 1)
+            measures["phi"] = phi(graph.vectors.take(members))
+            found.append(Group(members, place, measures))
+    return found
+
+
+def measure(
+    same: SameSource, members: NDArray[np.int64], pooled: dict[str, NDArray[np.float64]]
+) -> dict[str, float]:
+    """What is measured of a group whatever the view. pooled: nats of each account-level family, float64[accounts]."""
+    accounts = same.accounts
+    fitted = fit_list(accounts.histogram, same.urn, members)
+    shared = overlap(accounts, members)
+    cells = np.asarray(accounts.histogram[members].sum(axis=0)).ravel()
+    topics = cells.reshape(-1, 32).sum(axis=1) / max(cells.sum(), 1)
+    touched = topics[topics > 0]
+    return {
+        "size": float(len(members)),
+        "list_ratio": float(np.quantile(fitted.ratio, 0.25)),
+        "list_ratio_median": float(np.median(fitted.ratio)),
+        "list_share": float(np.median(fitted.share)),
+        "duplicates": shared.duplicated,
+        "repeats": float(
+            np.average(accounts.repeats[members], weights=np.maximum(accounts.prompts[members], 1))
+        ),
+        "first_turns": float(np.average(accounts.first_turns[members], weights=accounts.requests[members])),
+        "prompts": float(np.median(accounts.prompts[members])),
+        "topics": float(np.exp(-(touched * np.log(touched)).sum())),
+        **{f"pooled_{family}": float(nats[members].mean()) for family, nats in pooled.items()},
+    }

@@ -1,0 +1,193 @@
+"""Which of its prompts an account took from a list that others share, and which are its own (METHOD 3.3).
+
+Own prompts follow a nested Polya urn: a topic is drawn again in proportion to how often it was drawn before, and a
+cell inside its topic likewise, both starting from the population's shares. Prompts from a list follow the list's cell
+distribution whatever came before. An account's log likelihood ratio is that of the mixture over the urn alone, every
+prompt judged by the account's other prompts (leave-one-out), and with its own prompts taken out of the list.
+
+Belongs here: the urn, the list, the ratio. Not here: where groups come from (`communities`, `sub_traffic`).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.special import gammaln
+
+SHARES: Final = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98])
+"""Shares of list prompts that are tried; the best one counts."""
+PRIOR_PROMPTS: Final = 20.0
+"""Weight of the population in a list's distribution, in prompts."""
+_STEPS: Final = 4
+_URNS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_CAP: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Urn:
+    """The population's prompts. ordinary: float64[cells], mean of the accounts' shares, each capped at 0.05 (METHOD
+    3.4). topics, cells: concentration of the two urns, in prompts. own: float64[nnz], probability of each entry of
+    the histogram under the account's other prompts."""
+
+    ordinary: NDArray[np.float64]
+    topics: float
+    cells: float
+    own: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ListFit:
+    """How k members share a list. ratio: float64[k] log likelihood ratio, nats. share: float64[k], of prompts from
+    the list. cells: float64[cells], distribution of the list. mass: prompts in the list, seen."""
+
+    ratio: NDArray[np.float64]
+    share: NDArray[np.float64]
+    cells: NDArray[np.float64]
+    mass: float
+
+
+def ordinary_shares(histogram: csr_matrix) -> NDArray[np.float64]:
+    """The ordinary account's cell distribution: mean of the shares, each capped."""
+    size = histogram.shape[0]
+    total = np.asarray(histogram.sum(axis=1)).ravel()
+    owner = np.repeat(np.arange(size), np.diff(histogram.indptr))
+    share = np.minimum(histogram.data / np.maximum(total[owner], 1), _CAP)
+    summed = np.bincount(histogram.indices, weights=share, minlength=histogram.shape[1]) + 1e-2
+    return np.asarray(summed / summed.sum())
+
+
+def _topic_counts(
+    histogram: csr_matrix, topics: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """(owner, topic, count of that topic in that account) of every entry."""
+    owner = np.repeat(np.arange(histogram.shape[0], dtype=np.int64), np.diff(histogram.indptr))
+    topic = histogram.indices.astype(np.int64) // (histogram.shape[1] // topics)
+    key = owner * topics + topic
+    count = np.bincount(key, weights=histogram.data, minlength=histogram.shape[0] * topics)
+    return owner, topic, count[key]
+
+
+def fit_urn(histogram: csr_matrix, topics: int, sample: int = 4_000) -> Urn:
+    """Concentrations by maximum likelihood over at most `sample` accounts with at least six prompts, evenly spaced."""
+    ordinary = ordinary_shares(histogram)
+    total = np.asarray(histogram.sum(axis=1)).ravel()
+    rows = np.flatnonzero(total >= 6)
+    rows = rows[:: max(1, -(-len(rows) // sample))]
+    per_topic = np.bincount(np.arange(len(ordinary)) // (len(ordinary) // topics), weights=ordinary)
+    part = histogram[rows]
+    owner, topic, count = _topic_counts(part, topics)
+    inside = ordinary[part.indices] / per_topic[topic]
+    # One entry per account and topic, for the terms that belong to a whole topic.
+    _, first = np.unique(owner * topics + topic, return_index=True)
+    by_topic = [
+        float((gammaln(a * per_topic[topic[first]] + count[first]) - gammaln(a * per_topic[topic[first]])).sum()
+              + (gammaln(a) - gammaln(a + total[rows])).sum())
+        for a in _URNS
+    ]  # fmt: skip
+    by_cell = [
+        float(
+            (gammaln(a * inside + part.data) - gammaln(a * inside)).sum()
+            + (gammaln(a) - gammaln(a + count[first])).sum()
+        )
+        for a in _URNS
+    ]
+    a, b = _URNS[int(np.argmax(by_topic))], _URNS[int(np.argmax(by_cell))]
+    owner, topic, count = _topic_counts(histogram, topics)
+    own = (
+        (a * per_topic[topic] + count - 1) / (a + total[owner] - 1)
+        * (b * ordinary[histogram.indices] / per_topic[topic] + histogram.data - 1) / (b + count - 1)
+    )  # fmt: skip
+    return Urn(ordinary, a, b, own)
+
+
+@njit(cache=True, nogil=True)
+def _ratios(
+    rows: NDArray[np.int64],
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    counts: NDArray[np.float64],
+    own: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    total: float,
+    inside: NDArray[np.float64],
+    ordinary: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    prior: float,
+    ratio: NDArray[np.float64],
+    share: NDArray[np.float64],
+) -> None:
+    """inside: per entry of `rows` in order, its mass in the list (0 for accounts that are not in it)."""
+    tried = np.empty(len(shares))
+    at = 0
+    for i in range(len(rows)):
+        begin, end = indptr[rows[i]], indptr[rows[i] + 1]
+        mine = 0.0
+        for j in range(end - begin):
+            mine += inside[at + j]
+        tried[:] = 0.0
+        for j in range(end - begin):
+            entry = begin + j
+            cell = indices[entry]
+            listed = (mass[cell] - inside[at + j] + prior * ordinary[cell]) / (total - mine + prior)
+            relative = listed / own[entry]
+            for s in range(len(shares)):
+                tried[s] += counts[entry] * np.log(1 - shares[s] + shares[s] * relative)
+        best = 0
+        for s in range(1, len(shares)):
+            if tried[s] > tried[best]:
+                best = s
+        ratio[i] = tried[best]
+        share[i] = shares[best]
+        at += end - begin
+
+
+def entries_of(histogram: csr_matrix, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of all entries of some rows, in their order."""
+    begin = histogram.indptr[rows].astype(np.int64)
+    count = histogram.indptr[rows + 1].astype(np.int64) - begin
+    starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
+    places: NDArray[np.int64] = starts + np.arange(int(count.sum()))
+    return places
+
+
+def fit_list(histogram: csr_matrix, urn: Urn, members: NDArray[np.int64]) -> ListFit:
+    """The list that members share, by a few steps of expectation and maximisation. No member adds more than twice the
+    median to it."""
+    places = entries_of(histogram, members)
+    lengths = histogram.indptr[members + 1] - histogram.indptr[members]
+    owner = np.repeat(np.arange(len(members), dtype=np.int64), lengths)
+    counts: NDArray[np.float64] = histogram.data[places]
+    cells: NDArray[np.int32] = histogram.indices[places]
+    ratio, share = np.zeros(len(members)), np.full(len(members), 0.5)
+    responsible = np.ones(len(places))
+    mass: NDArray[np.float64] = np.zeros(len(urn.ordinary))
+    total = 0.0
+    for _ in range(_STEPS):
+        inside = counts * responsible
+        given = np.bincount(owner, weights=inside, minlength=len(members))
+        inside *= np.minimum(1.0, 2 * np.median(given) / np.maximum(given, 1e-9))[owner]
+        mass = np.bincount(cells, weights=inside, minlength=len(urn.ordinary)).astype(np.float64)
+        total = float(mass.sum())
+        _ratios(
+            members, histogram.indptr, histogram.indices, histogram.data, urn.own, mass, total, inside, urn.ordinary,
+            SHARES, PRIOR_PROMPTS, ratio, share,
+        )  # fmt: skip
+        listed = share[owner] * (mass[cells] + PRIOR_PROMPTS * urn.ordinary[cells]) / (total + PRIOR_PROMPTS)
+        responsible = listed / (listed + (1 - share[owner]) * urn.own[places])
+    return ListFit(ratio, share, (mass + PRIOR_PROMPTS * urn.ordinary) / (total + PRIOR_PROMPTS), total)
+
+
+def ratios_to(
+    histogram: csr_matrix, urn: Urn, rows: NDArray[np.int64], cells: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(ratio, share) of accounts outside a list with the given cell distribution, float64[rows] each."""
+    ratio, share = np.zeros(len(rows)), np.zeros(len(rows))
+    none = np.zeros(len(entries_of(histogram, rows)))
+    _ratios(
+        rows, histogram.indptr, histogram.indices, histogram.data, urn.own, cells, 1.0, none, urn.ordinary, SHARES, 0.0,
+        ratio, share,
+    )  # fmt: skip
+    return ratio, share

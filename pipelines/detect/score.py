@@ -1,0 +1,284 @@
+"""One ranked list of accounts and one of campaigns that agree, with reasons that add up (METHOD section 6).
+
+Belongs here: how group evidence and account evidence are joined, and the tables of a ranking. Not here: where the
+evidence comes from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.detect import lone
+from pipelines.detect.campaigns import FEWEST_PROMPTS, Campaigns, Reason
+from pipelines.detect.candidates import SameSource
+from pipelines.detect.evidence import Evidence
+
+TIME: Final = pa.timestamp("us", "UTC")
+WORDS: Final = 5
+"""Reasons told per account."""
+_CAUSE_GROUP: Final = "people who work from one shared list, or share an interest"
+_CAUSE_LONE: Final = "a gateway in front of many people, or a large batch job"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Tables for the mart's models: see `pipelines.mart.build.STAGED`."""
+
+    accounts: pa.Table
+    campaigns: pa.Table
+    members: pa.Table
+    links: pa.Table
+    account_reasons: pa.Table
+    campaign_reasons: pa.Table
+
+
+def group_evidence(same: SameSource, campaigns: Campaigns) -> list[Evidence]:
+    """The reasons of family "group": a shared list, and for accounts without one the lone account's product."""
+    size = len(same.accounts)
+    odds = np.full(size, np.nan)
+    enough = same.accounts.prompts >= FEWEST_PROMPTS
+    odds[enough] = campaigns.worth[enough]
+    product = lone.products(same.accounts, same.urn.ordinary)
+    alone = np.maximum(lone.nats(product) - campaigns.worth, 0.0)
+    return [
+        _against_all(
+            "shared_list",
+            odds,
+            campaigns.worth,
+            _CAUSE_GROUP,
+            "draws on a list of prompts that other accounts draw on too",
+        ),
+        _against_all(
+            "broad_and_unlike_people",
+            product,
+            alone,
+            _CAUSE_LONE,
+            "asks heavily and broadly, and unlike people",
+        ),
+    ]
+
+
+def _against_all(
+    reason: str, values: NDArray[np.float64], nats: NDArray[np.float64], cause: str, words: str
+) -> Evidence:
+    known = ~np.isnan(values)
+    ordered = np.sort(values[known])
+    p, percentile = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    below = np.searchsorted(ordered, values[known], side="left")
+    p[known] = (len(ordered) - below) / max(len(ordered), 1)
+    percentile[known] = 100 * below / max(len(ordered), 1)
+    median = np.full(len(values), float(np.median(ordered)) if len(ordered) else np.nan)
+    return Evidence(
+        "group", reason, values, p, np.where(known, median, np.nan), percentile, nats, cause, words
+    )
+
+
+def rank(same: SameSource, campaigns: Campaigns, evidence: Sequence[Evidence], as_of_ms: int) -> Detection:
+    """Every account and every shown campaign, ranked, with reasons that sum to the scores."""
+    every = [*evidence, *group_evidence(same, campaigns)]
+    score = np.zeros(len(same.accounts))
+    for e in every:  # in a fixed order, so that the sum is the same bit for bit
+        score += e.contribution
+    return Detection(
+        _accounts(same, campaigns, every, score, as_of_ms),
+        _campaigns(campaigns, as_of_ms),
+        _members(same, campaigns),
+        _links(same, campaigns, as_of_ms),
+        _account_reasons(same, every, as_of_ms),
+        _campaign_reasons(campaigns, as_of_ms),
+    )
+
+
+def _stamps(as_of_ms: int, rows: int) -> pa.Array:
+    return pa.array(np.full(rows, as_of_ms * 1000, dtype=np.int64)).cast(TIME)
+
+
+def _times(ms: NDArray[np.int64]) -> pa.Array:
+    return pa.array(ms * 1000).cast(TIME)
+
+
+def _accounts(
+    same: SameSource,
+    campaigns: Campaigns,
+    evidence: Sequence[Evidence],
+    score: NDArray[np.float64],
+    as_of_ms: int,
+) -> pa.Table:
+    accounts = same.accounts
+    size = len(accounts)
+    owner: list[str | None] = [None] * size
+    for campaign in campaigns.found:
+        if campaign.shown:
+            for member in campaign.members.tolist():
+                owner[member] = campaign.id
+    ordered = np.sort(score)
+    above = size - np.searchsorted(ordered, score, side="left")
+    return pa.table(
+        {
+            "as_of": _stamps(as_of_ms, size),
+            "account_id": accounts.ids,
+            "score": score,
+            "p_value": above / max(size, 1),
+            "campaign_id": pa.array(owner, pa.string()),
+            "requests": accounts.requests,
+            "first_seen": _times(accounts.first_ms),
+            "last_seen": _times(accounts.last_ms),
+            "reasons": pa.array(_words(same, campaigns, evidence), pa.list_(pa.string())),
+            "confidence": pa.array(
+                np.where(
+                    accounts.prompts < FEWEST_PROMPTS,
+                    "insufficient",
+                    np.where(accounts.prompts < 20, "low", np.where(accounts.has_turns, "high", "medium")),
+                ).tolist(),
+                pa.string(),
+            ),
+            "state": pa.array(["open"] * size, pa.string()),
+        }
+    )
+
+
+def _words(same: SameSource, campaigns: Campaigns, evidence: Sequence[Evidence]) -> list[list[str]]:
+    """The strongest reasons of every account, in words."""
+    told: list[list[tuple[float, str]]] = [[] for _ in range(len(same.accounts))]
+    for e in evidence:
+        for i in np.flatnonzero(e.contribution > 0.05).tolist():
+            told[i].append(
+                (-float(e.contribution[i]), e.words.format(value=e.values[i], peer_median=e.peer_median[i]))
+            )
+    for campaign in campaigns.found:
+        if campaign.shown:
+            text = f"draws on one list of prompts with {len(campaign.members) - 1} other accounts"
+            for member in campaign.members.tolist():
+                told[member] = [t for t in told[member] if not t[1].startswith("draws on a list")]
+                told[member].append((-100.0, text))
+    return [[text for _, text in sorted(entries)[:WORDS]] for entries in told]
+
+
+_REASONS: Final = pa.schema(
+    [
+        ("as_of", TIME), ("id", pa.string()), ("family", pa.string()), ("reason", pa.string()), ("value", pa.float64()),
+        ("peer_median", pa.float64()), ("peer_percentile", pa.float64()), ("contribution", pa.float64()),
+        ("ordinary_cause", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def _account_reasons(same: SameSource, evidence: Sequence[Evidence], as_of_ms: int) -> pa.Table:
+    """One row per account and reason that counts or is unavailable."""
+    parts = []
+    for e in evidence:
+        rows = np.flatnonzero((e.contribution != 0) | np.isnan(e.values))
+        parts.append(
+            pa.table(
+                [
+                    _stamps(as_of_ms, len(rows)),
+                    same.accounts.ids.take(pa.array(rows)),
+                    pa.array([e.family] * len(rows), pa.string()),
+                    pa.array([e.reason] * len(rows), pa.string()),
+                    *(
+                        pa.array(column[rows], pa.float64(), from_pandas=True)
+                        for column in (e.values, e.peer_median, e.peer_percentile)
+                    ),
+                    pa.array(e.contribution[rows], pa.float64()),
+                    pa.array([e.ordinary_cause] * len(rows), pa.string()),
+                ],
+                schema=_REASONS,
+            )
+        )
+    return pa.concat_tables(parts) if parts else _REASONS.empty_table()
+
+
+def _campaign_reasons(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
+    shown = [(c, r) for c in campaigns.found if c.shown for r in c.reasons]
+    return pa.table(
+        [
+            _stamps(as_of_ms, len(shown)),
+            pa.array([c.id for c, _ in shown], pa.string()),
+            pa.array(["group"] * len(shown), pa.string()),
+            pa.array([r.name for _, r in shown], pa.string()),
+            pa.array([r.value for _, r in shown], pa.float64()),
+            pa.nulls(len(shown), pa.float64()),
+            pa.nulls(len(shown), pa.float64()),
+            pa.array([r.nats for _, r in shown], pa.float64()),
+            pa.array([r.ordinary_cause for _, r in shown], pa.string()),
+        ],
+        schema=_REASONS,
+    )
+
+
+def _campaigns(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
+    shown = [c for c in campaigns.found if c.shown]
+    return pa.table(
+        {
+            "as_of": _stamps(as_of_ms, len(shown)),
+            "campaign_id": pa.array([c.id for c in shown], pa.string()),
+            "score": pa.array([c.score for c in shown], pa.float64()),
+            "reasons": pa.array(
+                [_campaign_words(c.reasons, len(c.members)) for c in shown], pa.list_(pa.string())
+            ),
+            "confidence": pa.array(["high" if c.score > 0 else "medium" for c in shown], pa.string()),
+            "state": pa.array(
+                ["needs_review" if _value(c.reasons, "one_organisation") > 0.6 else "open" for c in shown],
+                pa.string(),
+            ),
+        }
+    )
+
+
+def _value(reasons: Sequence[Reason], name: str) -> float:
+    from pipelines.detect.campaigns import Reason
+
+    return next((r.value for r in reasons if isinstance(r, Reason) and r.name == name), 0.0)
+
+
+def _campaign_words(reasons: Sequence[Reason], size: int) -> list[str]:
+    words = [f"{size} accounts draw on one list of prompts"]
+    duplicated = _value(reasons, "shared_prompts")
+    words.append(f"{duplicated:.1%} of their longer prompts recur: they share the list, not its prompts")
+    words.append(f"{_value(reasons, 'first_turns'):.0%} of their calls open a conversation")
+    if _value(reasons, "one_organisation") > 0.6:
+        words.append("argues against: most of them belong to one organisation")
+    return words
+
+
+def _members(same: SameSource, campaigns: Campaigns) -> pa.Table:
+    ids = same.accounts.ids.to_pylist()
+    rows = [
+        (c.id, ids[m], 1 / (1 + float(np.exp(-np.clip(odds, -30, 30)))))
+        for c in campaigns.found
+        if c.shown
+        for m, odds in zip(c.members.tolist(), c.odds.tolist(), strict=True)
+    ]
+    return pa.table(
+        {
+            "campaign_id": pa.array([r[0] for r in rows], pa.string()),
+            "account_id": pa.array([r[1] for r in rows], pa.string()),
+            "membership": pa.array([r[2] for r in rows], pa.float64()),
+        }
+    )
+
+
+def _links(same: SameSource, campaigns: Campaigns, as_of_ms: int) -> pa.Table:
+    """Same-source links inside shown campaigns."""
+    place = np.full(len(same.accounts), -1)
+    for number, campaign in enumerate(campaigns.found):
+        if campaign.shown:
+            place[campaign.members] = number
+    links = same.links
+    kept = np.flatnonzero((place[links.a] >= 0) & (place[links.a] == place[links.b]))
+    return pa.table(
+        {
+            "as_of": _stamps(as_of_ms, len(kept)),
+            "account_a": same.accounts.ids.take(pa.array(links.a[kept])),
+            "account_b": same.accounts.ids.take(pa.array(links.b[kept])),
+            "kind": pa.array(["same_source"] * len(kept), pa.string()),
+            "weight": pa.array(links.weight[kept], pa.float64()),
+            "evidence": pa.array(
+                [f"prompt means apart by D2 = {d:.3f}" for d in links.d2[kept].tolist()], pa.string()
+            ),
+        }
+    )
