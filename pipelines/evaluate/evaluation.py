@@ -170,7 +170,8 @@ def _planted(truth: Truth, found: Sequence[FoundCampaign]) -> list[CampaignQuali
 
 
 def _alerts(found: Found, truth: Truth, first: int) -> list[FirstAlert]:
-    if found.history.is_empty() or truth.start is None:
+    # One ranking alone says when somebody looked, not when an alert would have come.
+    if found.history["as_of"].n_unique() < 2 or truth.start is None:
         return []
     start = datetime.fromisoformat(truth.start)
     return first_alerts(found.history, truth.accounts, truth.campaigns, start, first)

@@ -1,6 +1,7 @@
 """A mart file and a truth file, end to end; and the sentences for what does not fit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -9,8 +10,8 @@ import pytest
 
 from pipelines.cli.app import run
 from pipelines.errors import ScarecrowError, UsageError
-from pipelines.evaluate import evaluate_mart
-from pipelines.evaluate.tables import read_truth
+from pipelines.evaluate import evaluate, evaluate_mart
+from pipelines.evaluate.tables import read_found, read_truth
 from pipelines.mart.open import open_mart
 from tests.small_mart import SmallMart
 
@@ -143,3 +144,9 @@ def test_the_truth_of_another_world_is_refused(mart: Path, tmp_path: Path) -> No
     path.write_bytes(orjson.dumps({"accounts": [{"account_id": "z", "is_harvesting": True}]}))
     with pytest.raises(ScarecrowError, match="None of the 60 accounts"):
         evaluate_mart(mart, path)
+
+
+def test_one_ranking_alone_tells_no_first_alert(mart: Path, truth: Path) -> None:
+    found = read_found(mart)
+    latest = found.history.filter(pl.col("as_of") == pl.col("as_of").max())
+    assert evaluate(replace(found, history=latest), read_truth(truth)).first_alerts == []
