@@ -19,4 +19,6 @@ defs = dg.Definitions(
     schedules=SCHEDULES,
     sensors=SENSORS,
     resources={"scarecrow": Scarecrow()},
+    # A run is a process of its own already; steps that share it import the libraries once.
+    executor=dg.in_process_executor,
 )

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
-_BELOW_LAKE = dg.AssetSelection.assets("labels").downstream() - dg.AssetSelection.assets(
-    "alerts", "shadow_mart"
-)
+# draft/sources is made with the other relations, though it comes from the lake alone.
+_BELOW_LAKE = dg.AssetSelection.assets(
+    "labels"
+).downstream().required_multi_asset_neighbors() - dg.AssetSelection.assets("alerts", "shadow_mart")
 _RETRIES = {"dagster/max_retries": "2"}
 
 INGEST = dg.define_asset_job(

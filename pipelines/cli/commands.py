@@ -40,6 +40,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
         "explain", "Why an account or campaign stands where it does.", "explain:explain_command", _FINDINGS
     ),
     CommandSpec("label", "Record what a person decided.", "label:label_command", _FINDINGS),
+    CommandSpec("diff", "What another mart ranks differently, and why.", "diff:diff_command", _FINDINGS),
     CommandSpec("report", "One self-contained HTML page.", "report:report_command", _FINDINGS),
     CommandSpec("alert", "Tell people and systems about new findings.", "alert:alert_command", _ACTIONS),
     CommandSpec("enforce", "Graded actions that a gateway can carry out.", "enforce:enforce_app", _ACTIONS),
@@ -50,6 +51,12 @@ COMMANDS: tuple[CommandSpec, ...] = (
     ),
     CommandSpec(
         "evaluate", "A mart against the truth of a simulation.", "evaluate:evaluate_command", _QUALITY
+    ),
+    CommandSpec(
+        "backtest", "History ranked again under new settings.", "backtest:backtest_command", _QUALITY
+    ),
+    CommandSpec(
+        "recalibrate", "What labels make of the families' weights.", "recalibrate:recalibrate_command", _QUALITY
     ),
     CommandSpec(
         "settings", "What is in force and where it comes from.", "settings:settings_command", _QUALITY

@@ -85,7 +85,7 @@ def _rank_and_show(settings: "Settings", truth: Path, say: Callable[[str], None]
     print_table(
         ["#", "campaign", "score", "accounts", "calls", "why"],
         [
-            [str(c.rank), c.campaign_id, f"{c.score:.1f}", f"{c.accounts}", f"{c.requests:,}", next(iter(c.reasons), "")]
+            [str(c.rank), c.campaign_id, f"{c.score:.1f}", str(c.accounts), f"{c.requests:,}", "; ".join(c.reasons[:1])]
             for c in groups
         ],
         right=[0, 2, 3, 4], wide=[5],

@@ -1,0 +1,176 @@
+"""History ranked again, day by day, under settings of today and under new ones: what would have been different.
+
+Belongs here: the rankings, and the measures that compare them. Verdicts do not enter these rankings (they would push
+down what they are about to judge); they judge them. Not here: showing it (`pipelines.cli.backtest`).
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.lake.tables import Lake
+from pipelines.mart.labels import Verdict
+from pipelines.mart.open import open_mart
+from pipelines.rank.run import run
+from pipelines.rank.steps import Ranking
+from pipelines.rank.workspace import Workspace
+from pipelines.settings import Settings, settings_hash
+
+DAY_MS = 86_400_000
+Subject = tuple[str, str]
+_HARVEST = ("true_positive", "suspicious")
+_ORDINARY = ("false_positive", "benign", "duplicate")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The first of a ranking. inside: rank by subject (kind, id), the first k accounts outside campaigns and the
+    first k campaigns. members: accounts of those campaigns."""
+
+    inside: dict[Subject, int]
+    members: dict[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One set of settings on one day. new: subjects that were not inside the day before: what people would be told.
+
+    precision: of the labelled subjects inside, the share with a verdict of harvest; null without any.
+    """
+
+    campaigns: int
+    inside: int
+    new: int
+    labelled: int
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day under both. entered, left: subjects inside under the new settings only, under today's only."""
+
+    as_of_ms: int
+    today: Side
+    new: Side
+    entered: list[Subject]
+    left: list[Subject]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Every day in order. k: how many of each kind count as inside."""
+
+    k: int
+    days: list[Day]
+    settings: tuple[str, str]
+
+    def load(self, which: str) -> float:
+        """New subjects per day, the first day left out: there everything is new."""
+        later = [getattr(day, which).new for day in self.days[1:]]
+        return sum(later) / len(later) if later else 0.0
+
+    def precision(self, which: str) -> float | None:
+        """Over all days; null without labels."""
+        sides: list[Side] = [getattr(day, which) for day in self.days]
+        labelled = sum(side.labelled for side in sides)
+        return sum((side.precision or 0) * side.labelled for side in sides) / labelled if labelled else None
+
+
+def backtest(
+    lake: Lake,
+    since_ms: int,
+    until_ms: int,
+    today: Settings,
+    new: Settings,
+    verdicts: list[Verdict],
+    k: int = 20,
+    on_day: Callable[[Day], None] = lambda day: None,
+) -> Backtest:
+    """Rank as of the end of every day that ends after since_ms and not after until_ms, twice.
+
+    Raises ScarecrowError as a ranking does, and for a range without a single day.
+    """
+    judged = {(v.subject_kind, v.subject_id): v.verdict for v in sorted(verdicts, key=lambda v: v.at_ms)}
+    days: list[Day] = []
+    with tempfile.TemporaryDirectory(prefix="scarecrow-backtest-") as folder:
+        before: tuple[Standing, Standing] | None = None
+        for as_of_ms in ends(since_ms, until_ms):
+            now = (
+                _rank(lake, Path(folder) / "today.duckdb", as_of_ms, today, k),
+                _rank(lake, Path(folder) / "new.duckdb", as_of_ms, new, k),
+            )
+            sides = [
+                _side(standing, None if before is None else before[place], judged)
+                for place, standing in enumerate(now)
+            ]
+            entered, left = differences(now[0], now[1])
+            days.append(Day(as_of_ms, sides[0], sides[1], entered, left))
+            on_day(days[-1])
+            before = now
+    return Backtest(k, days, (settings_hash(today), settings_hash(new)))
+
+
+def ends(since_ms: int, until_ms: int) -> Iterator[int]:
+    """Ends of days (UTC) after since_ms, up to until_ms."""
+    yield from range((since_ms // DAY_MS + 1) * DAY_MS, until_ms + 1, DAY_MS)
+
+
+def differences(today: Standing, new: Standing) -> tuple[list[Subject], list[Subject]]:
+    """Subjects inside under one only. Campaigns are the same when they share at least half of the smaller's members,
+    whatever they are called."""
+
+    def lacks(subject: Subject, own: Standing, other: Standing) -> bool:
+        if subject in other.inside:
+            return False
+        if subject[0] == "account":
+            # It may stand there as a member of a campaign that is inside.
+            return not any(subject[1] in members for members in other.members.values())
+        mine = own.members[subject[1]]
+        return not any(
+            2 * len(mine & members) >= min(len(mine), len(members)) for members in other.members.values()
+        )
+
+    entered = sorted(s for s in new.inside if lacks(s, new, today))
+    left = sorted(s for s in today.inside if lacks(s, today, new))
+    return entered, left
+
+
+def _rank(lake: Lake, mart: Path, as_of_ms: int, settings: Settings, k: int) -> Standing:
+    workspace = Workspace.beside(mart, "backtest", {})
+    run(
+        Ranking(
+            lake, mart, workspace, settings.rank.horizon_days, as_of_ms, settings_hash(settings),
+            weights=settings.rank.weights, with_labels=False,
+        )
+    )  # fmt: skip
+    with open_mart(str(mart)) as opened:
+        campaigns = opened.rows("SELECT campaign_id, rank FROM suspect_campaigns WHERE rank <= ?", k)
+        accounts = opened.rows(
+            "SELECT account_id, row_number() OVER (ORDER BY rank) FROM suspect_accounts WHERE campaign_id IS NULL "
+            "QUALIFY row_number() OVER (ORDER BY rank) <= ?",
+            k,
+        )
+        pairs = opened.rows(
+            "SELECT campaign_id, account_id FROM campaign_members SEMI JOIN "
+            "(SELECT campaign_id FROM suspect_campaigns WHERE rank <= ?) USING (campaign_id)",
+            k,
+        )
+    members: dict[str, set[str]] = {}
+    for campaign, account in pairs:
+        members.setdefault(campaign, set()).add(account)
+    inside: dict[Subject, int] = {("campaign", name): rank for name, rank in campaigns}
+    inside |= {("account", name): rank for name, rank in accounts}
+    return Standing(inside, members)
+
+
+def _side(now: Standing, before: Standing | None, judged: Mapping[Subject, str]) -> Side:
+    """Accounts count by their own verdict, members of campaigns inside too; campaigns by theirs."""
+    covered: set[Subject] = set(now.inside) | {
+        ("account", account) for members in now.members.values() for account in members
+    }
+    verdicts = [judged[subject] for subject in covered if subject in judged]
+    harvest = sum(verdict in _HARVEST for verdict in verdicts)
+    labelled = harvest + sum(verdict in _ORDINARY for verdict in verdicts)
+    fresh = len(now.inside) if before is None else len(differences(before, now)[0])
+    return Side(len(now.members), len(now.inside), fresh, labelled, harvest / labelled if labelled else None)
