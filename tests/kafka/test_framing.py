@@ -88,6 +88,25 @@ def test_an_envelope_without_data_is_a_reject_and_its_neighbours_stay() -> None:
     ]
 
 
+@given(st.integers(0, 9000), st.integers(0, 9000), st.integers(0, 30))
+def test_envelopes_are_found_wherever_they_lie(before: int, between: int, tail: int) -> None:
+    inner = b'{"event_id":"x"}'
+    late = (
+        b'{"pad":"'
+        + b"s" * between
+        + b'","id":"1","source":"/","type":"t","data":'
+        + inner
+        + b',"specversion":"1.0"}'
+    )
+    filler = b'{"pad":"' + b'\\"specversio v' * (before // 14) + b'"}'
+    assert opened([filler, event({"event_id": "x"}), late, b"{}" * tail])[0] == [
+        filler,
+        inner,
+        inner,
+        b"{}" * tail,
+    ]
+
+
 def test_a_record_that_speaks_of_specversion_is_no_envelope() -> None:
     prompt = json.dumps(
         {"event_id": "1", "prompt": 'what is "specversion" in {"specversion": "1.0"}?'}

@@ -58,11 +58,11 @@ def _unwrapped(block: Block) -> Block:
     rejects = []
     for record in marked:
         raw = block.payload[block.starts[record] : block.ends[record]]
-        found = unwrap_cloud_event(raw)
-        if found is None:
+        inner = unwrap_cloud_event(raw)
+        if inner is None:
             rejects.append(RawReject(int(block.positions[record]), "CloudEvents envelope without data", raw))
-        if found is not raw:
-            inside[record] = found or b""
+        if inner is not raw:
+            inside[record] = inner or b""
     if not inside:
         return block
     spans = zip(block.starts.tolist(), block.ends.tolist(), strict=True)
