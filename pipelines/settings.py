@@ -143,7 +143,7 @@ class AlertSettings(Section):
     first_accounts: int = Field(
         default=10, ge=0, le=1000, description="accounts outside campaigns that are told"
     )
-    min_score: float = Field(default=0.0, description="score in nats below which nobody is told")
+    min_score: float = Field(default=1.0, description="score in nats below which nobody is told")
     family_nats: float = Field(default=0.1, ge=0, description="nats from which a family counts as one of two")
     worse_nats: float = Field(default=1.0, gt=0, description="rise of the score that is told again")
     worse_accounts: float = Field(default=1.5, gt=1, description="growth of a campaign that is told again")

@@ -21,6 +21,7 @@ def settings_with() -> Callable[..., Settings]:
     """Settings of alerts: names with two underscores for the dot."""
 
     def made(**flags: object) -> Settings:
+        flags = {"first_accounts": 0, **flags}  # campaigns only, unless a test asks for accounts
         return load_settings(flags={f"alerts.{k.replace('__', '.')}": v for k, v in flags.items()})
 
     return made

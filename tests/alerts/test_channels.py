@@ -397,6 +397,7 @@ def test_the_command_fails_when_a_receiver_does_not_take_it(
 ) -> None:
     monkeypatch.setenv("SCARECROW_ALERTS__SLACK__URL", "http://127.0.0.1:1/T0PS3CRET")
     monkeypatch.setenv("SCARECROW_ALERTS__BACKOFF_SECONDS", "0")
+    monkeypatch.setenv("SCARECROW_ALERTS__FIRST_ACCOUNTS", "0")
     assert run(["alert", "--mart", str(mart)]) == 1
     err = capsys.readouterr().err
     assert "3 deliveries wait" in err

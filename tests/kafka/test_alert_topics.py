@@ -43,7 +43,7 @@ def records(broker: Broker, topic: str) -> list[tuple[bytes, bytes | None, dict[
 
 def alert_settings(broker: Broker, **topics: str) -> Settings:
     addresses = {f"alerts.{n}": f"kafka://{broker.cluster.bootstrap()}/{t}" for n, t in topics.items()}
-    return load_settings(flags={**addresses, "alerts.backoff_seconds": 0})
+    return load_settings(flags={**addresses, "alerts.backoff_seconds": 0, "alerts.first_accounts": 0})
 
 
 def test_every_kind_of_topic(broker: Broker, mart: Path) -> None:
