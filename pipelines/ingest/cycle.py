@@ -97,9 +97,11 @@ def run_cycle(
         options.until_ms,
     )  # fmt: skip
     try:
+        seen.follow(standing.chain)
+        if options.runner == "inprocess":
+            job.SEEN[name] = seen
         job.run(slices, settings, options.runner, options.runner_options)
         reports = job.reports(settings, len(slices))
-        seen.follow(standing.chain)
         drops = _repeats(reports, seen)
         if any(len(drop) for drop in drops):
             settings = _without(settings, drops)
@@ -114,6 +116,7 @@ def run_cycle(
             remove_orphans(lake.path, files)
             raise
     finally:
+        job.SEEN.pop(name, None)
         shutil.rmtree(staging, ignore_errors=True)
     seen.follow(chain)
     positions = {advance.note.app_id: advance.note.position for advance in advances}
@@ -135,13 +138,17 @@ def run_cycle(
 
 def _repeats(reports: Sequence[SliceReport], seen: SeenEvents) -> list[NDArray[np.int64]]:
     """For each slice the events that an earlier cycle or an earlier slice of this cycle owns."""
+    everything = np.sort(np.concatenate([report.events for report in reports]))
+    twice = everything[1:][everything[1:] == everything[:-1]]
     drops = []
-    earlier = np.empty(0, dtype=np.int64)
+    owned = np.empty(0, dtype=np.int64)
     for report in reports:
-        repeated = seen.seen(report.events) | np.isin(report.events, earlier, assume_unique=True)
+        repeated = seen.seen(report.events)
+        if len(twice):
+            shared = np.isin(report.events, twice, assume_unique=True)
+            repeated |= shared & np.isin(report.events, owned, assume_unique=True)
+            owned = np.union1d(owned, report.events[shared])
         drops.append(report.events[repeated])
-        if len(reports) > 1:
-            earlier = np.union1d(earlier, report.events)
     return drops
 
 

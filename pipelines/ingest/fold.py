@@ -25,7 +25,8 @@ SCHEMA: Final = ACCOUNT_HOURS.arrow()
 class Entries:
     """A sketch of n rows: row i has keys[offsets[i]:offsets[i+1]], ascending and without repeats.
 
-    offsets: int64[n+1]. keys: int64[m]. counts: int64[m]. payloads: by column name, numpy or Arrow, length m.
+    offsets: int64[n+1]. keys: int64[m]. counts: int64[m]. payloads: by column name, length m; numbers in
+    numpy, names in Arrow dictionary arrays, since the same few recur.
     """
 
     offsets: NDArray[np.int64]
@@ -166,21 +167,23 @@ def _take(payload: NDArray[np.int32] | pa.Array, index: NDArray[np.int64]) -> ND
 
 def _group(order_key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(order, bounds): rows sorted by key, and where each group begins."""
-    order = np.argsort(order_key, kind="stable")
+    # Not stable, and need not be: what rows of a group give is the same in any order.
+    order = np.argsort(order_key)
     changed = np.flatnonzero(np.diff(order_key[order])) + 1
     return order, np.concatenate(([0], changed, [len(order_key)])).astype(np.int64)
 
 
-def fold(rows: Rows) -> Rows:
+def fold(rows: Rows, is_raw: bool = False) -> Rows:
     """One row per (account, hour), ordered by account id and hour.
 
     Account ids are compared as bytes. Folding twice changes nothing, and fold(a + b) = fold(fold(a) + fold(b)).
+    is_raw: entries of a row may be unordered and repeated (requests as they are measured).
     """
     if len(rows) == 0:
         return rows
     order, bounds = _group(rows.codes.astype(np.int64) << 32 | rows.hours.astype(np.int64))
     groups = len(bounds) - 1
-    if groups == len(rows) and bool(np.all(order[1:] > order[:-1])):
+    if not is_raw and groups == len(rows) and bool(np.all(order[1:] > order[:-1])):
         return rows
     leaders = order[bounds[:-1]]
     sums = np.zeros((groups, len(SUMS)), dtype=np.int64)
@@ -239,6 +242,38 @@ def concat(parts: Sequence[Rows]) -> Rows:
     )
 
 
+class Folder:
+    """Folds what is added, now and then, so that memory holds folded rows and not every part.
+
+    A fold is due when as many rows wait as the last one left, which makes the whole cost a few folds.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Rows] = []
+        self._waiting = 0
+        self._due = 1 << 16
+
+    def add(self, rows: Rows) -> None:
+        """Take over some rows."""
+        self._parts.append(rows)
+        self._waiting += len(rows)
+        if self._waiting >= self._due:
+            self._fold()
+
+    def _fold(self) -> None:
+        folded = fold(concat(self._parts))
+        self._parts = [folded]
+        self._waiting = len(folded)
+        self._due = max(1 << 16, 2 * len(folded))
+
+    def result(self) -> Rows | None:
+        """All of it folded; None when nothing was added."""
+        if not self._parts:
+            return None
+        self._fold()
+        return self._parts[0]
+
+
 def _concat_entries(parts: list[Entries]) -> Entries:
     starts = np.cumsum([0] + [len(part.keys) for part in parts])
     offsets = np.concatenate(
@@ -285,7 +320,9 @@ def to_arrow(rows: Rows) -> pa.Table:
         parts = {sketch.key: entries.keys, sketch.counts: entries.counts, **entries.payloads}
         for name, values in parts.items():
             kind = SCHEMA.field(name).type.value_type
-            child = values if isinstance(values, pa.Array) else pa.array(values).cast(kind)
+            child = (
+                values.dictionary_decode() if isinstance(values, pa.Array) else pa.array(values).cast(kind)
+            )
             columns[name] = pa.ListArray.from_arrays(offsets, child)
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
@@ -333,7 +370,8 @@ def _entries_of(table: pa.Table, sketch: Sketch) -> Entries:
     payloads: dict[str, NDArray[np.int32] | pa.Array] = {}
     for name, kind, _ in sketch.payloads:
         child = _flat(table[name]).flatten()
-        payloads[name] = child.cast(pa.string()) if kind.value_type == pa.string() else child.to_numpy()
+        is_text = kind.value_type == pa.string()
+        payloads[name] = child.cast(pa.string()).dictionary_encode() if is_text else child.to_numpy()
     lengths = pc.list_value_length(keys).to_numpy(zero_copy_only=False)
     return Entries(
         np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.cycle import CycleReport
@@ -33,12 +40,21 @@ class Health:
         self._rejects = Counter("scarecrow_rejects", "Records rejected", registry=self.registry)
         self._duplicates = Counter("scarecrow_duplicates", "Repeats of an event_id", registry=self.registry)
         self._bytes = Counter("scarecrow_bytes", "Bytes read", registry=self.registry)
-        self._seconds = Histogram("scarecrow_cycle_seconds", "Seconds per committed cycle", registry=self.registry)
+        self._seconds = Histogram(
+            "scarecrow_cycle_seconds", "Seconds per committed cycle", registry=self.registry
+        )
         self._version = Gauge("scarecrow_lake_version", "Version of account_hours", registry=self.registry)
-        self._newest = Gauge("scarecrow_newest_event_seconds", "Newest event time, epoch seconds", registry=self.registry)
-        self._lag = Gauge("scarecrow_lag_records", "Records not yet committed", ["partition"], registry=self.registry)
+        self._newest = Gauge(
+            "scarecrow_newest_event_seconds", "Newest event time, epoch seconds", registry=self.registry
+        )
+        self._lag = Gauge(
+            "scarecrow_lag_records", "Records not yet committed", ["partition"], registry=self.registry
+        )
         self._lag_seconds = Gauge(
-            "scarecrow_lag_seconds", "Age of the oldest record not yet committed", ["partition"], registry=self.registry
+            "scarecrow_lag_seconds",
+            "Age of the oldest record not yet committed",
+            ["partition"],
+            registry=self.registry,
         )
 
     def committed(self, report: CycleReport, seconds: float) -> None:

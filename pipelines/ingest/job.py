@@ -23,6 +23,7 @@ from pipelines.ingest.measure import HashKeys
 from pipelines.ingest.runners import make_runner
 from pipelines.ingest.slices import Context, SliceReport, process
 from pipelines.ingest.source import Slice, Source
+from pipelines.lake.events import SeenEvents
 from pipelines.lake.write import Written, hour_partition, write, write_json
 from pipelines.prompt_map.store import load
 
@@ -52,6 +53,8 @@ class JobOptions:
     drops: tuple[str, ...] = ()
 
 
+SEEN: Final[dict[str, SeenEvents]] = {}
+"""Events of earlier cycles by name of the cycle, for workers that are this process."""
 _CONTEXTS: Final[dict[tuple[str, str, bytes], Context]] = {}
 _CONTEXT_LOCK: Final = threading.Lock()
 
@@ -79,6 +82,7 @@ def context_of(options: JobOptions) -> Context:
         content_free=options.content_free,
         since_ms=options.since_ms,
         until_ms=options.until_ms,
+        seen=SEEN[options.name].seen if options.name in SEEN else None,
     )
 
 
@@ -108,19 +112,20 @@ def _shards(rows: Rows, count: int) -> Iterator[tuple[int, pa.Table]]:
             yield shard, part
 
 
-class MeasureSlice(beam.DoFn):  # type: ignore[misc]
-    """Slice -> (shard, folded rows as Arrow IPC). The slice's report is written to staging."""
+class MeasureSlices(beam.DoFn):
+    """Slices -> (shard, folded rows as Arrow IPC). Each slice's report is written to staging."""
 
     def __init__(self, options: JobOptions) -> None:
         self.options = options
 
-    def process(self, element: tuple[int, Slice]) -> Iterator[tuple[int, bytes]]:
-        index, part = element
+    def process(self, element: Sequence[tuple[int, Slice]]) -> Iterator[tuple[int, bytes]]:
         options = self.options
+        none = np.empty(0, dtype=np.int64)
         drops = [np.load(options.staging / name, allow_pickle=False) for name in options.drops]
-        drop = drops[index] if drops else np.empty(0, dtype=np.int64)
-        rows, report = process(options.source, part, context_of(options), drop)
-        _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
+        parts = [(part, drops[index] if drops else none) for index, part in element]
+        rows, reports = process(options.source, parts, context_of(options))
+        for (index, _), report in zip(element, reports, strict=True):
+            _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
         if rows is not None:
             for shard, table in _shards(rows, options.shards):
                 yield shard, to_bytes(table)
@@ -135,7 +140,8 @@ class WriteHours(beam.DoFn):  # type: ignore[misc]
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[int]:
         shard, parts = element
         options = self.options
-        table = to_arrow(fold(concat([from_arrow(from_bytes(part)) for part in parts])))
+        tables = [from_bytes(part) for part in parts]
+        table = tables[0] if len(tables) == 1 else to_arrow(fold(concat([from_arrow(t) for t in tables])))
         # A repeated bundle writes under another name: the last report wins and the other files are orphans.
         name = f"{options.name}-{shard:04d}-{os.urandom(4).hex()}.parquet"
         written = [
@@ -166,6 +172,12 @@ def _leave(path: Path, data: bytes) -> None:
     os.replace(temporary, path)
 
 
+def _bundles(slices: Sequence[Slice], shards: int) -> list[list[tuple[int, Slice]]]:
+    """What is measured and folded together: in one process everything, else each slice for itself."""
+    numbered = list(enumerate(slices))
+    return [numbered] if shards == 1 else [[each] for each in numbered]
+
+
 def run(
     slices: Sequence[Slice], options: JobOptions, runner: str, runner_options: Sequence[str] = ()
 ) -> None:
@@ -175,9 +187,9 @@ def run(
     with beam.Pipeline(runner=make_runner(runner), options=beam_options) as pipeline:
         _ = (
             pipeline
-            | "Slices" >> beam.Create(list(enumerate(slices)), reshuffle=False)
+            | "Slices" >> beam.Create(_bundles(slices, options.shards), reshuffle=False)
             | "Spread" >> beam.Reshuffle()
-            | "ReadDecodeMeasureFold" >> beam.ParDo(MeasureSlice(options))
+            | "ReadDecodeMeasureFold" >> beam.ParDo(MeasureSlices(options))
             | "ByAccounts" >> beam.GroupByKey()
             | "FoldWrite" >> beam.ParDo(WriteHours(options))
         )

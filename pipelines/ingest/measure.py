@@ -234,7 +234,7 @@ def measure(
         quantiser,
         keys.texts,
     )
-    return fold(_requests(decoded, rows, map_version, prompts, keys))
+    return fold(_requests(decoded, rows, map_version, prompts, keys), is_raw=True)
 
 
 def _requests(
@@ -278,7 +278,8 @@ def _requests(
         sketches[sketch] = _single(_hashed(decoded, field, rows, keys, limit))
     for sketch, (field, column) in _NAMED.items():
         hashes = _hashed(decoded, field, rows, keys, NAME_BYTES)
-        sketches[sketch] = _single(hashes, {column: _strings(decoded, FIELD_INDEX[field], rows, NAME_BYTES)})
+        names = _strings(decoded, FIELD_INDEX[field], rows, NAME_BYTES).dictionary_encode()
+        sketches[sketch] = _single(hashes, {column: names})
     accounts, codes = ordered_dictionary(_strings(decoded, ACCOUNT_ID, rows, MAX_ID_BYTES))
     return Rows(
         map_version,

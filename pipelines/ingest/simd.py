@@ -29,9 +29,7 @@ def word_at(typing_context: Any, buffer: Any, at: Any) -> Any:
     """The 8 bytes at a position as a little-endian uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.bitcast(
-            _pointer(context, builder, signature, args), ir.PointerType(ir.IntType(64))
-        )
+        pointer = builder.bitcast(_pointer(context, builder, signature, args), ir.PointerType(ir.IntType(64)))
         return builder.load(pointer, align=1)
 
     return types.uint64(buffer, types.int64), generate

@@ -17,7 +17,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipelines.errors import ScarecrowError
-from pipelines.lake.events import Segment, chain_from_json, chain_to_json
+from pipelines.lake.events import Segment, chain_from_json, chain_to_json, sorted_distinct
 from pipelines.lake.notes import Note, forget_before, write_note
 from pipelines.lake.tables import Lake, table_schema
 from pipelines.lake.write import Written, day_partition, sync, write
@@ -207,4 +207,4 @@ def no_rejects() -> pa.Table:
 
 def event_union(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Sorted distinct event hashes of several slices."""
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+    return sorted_distinct(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)

@@ -114,3 +114,11 @@ def test_only_the_given_rows_count(fitted: FittedMap, keys: HashKeys) -> None:
     found = measure(decoded, rows, "test", fitted.quantiser, keys)
     expected = measure_all([records[i] for i in rows.tolist()], Naive(KEY, fitted.quantiser))
     compare(by_key(found), expected)
+
+
+def test_a_single_long_request_is_folded_too(fitted: FittedMap, keys: HashKeys) -> None:
+    record = log(6, 1)[0] | {"prompt": " ".join(f"word{n}" for n in range(3500)), "response": "a b " * 900}
+    found = by_key(measured(lines([record]), fitted, keys))
+    compare(found, measure_all([record], Naive(KEY, fitted.quantiser)))
+    ((_, row),) = found.items()
+    assert len(row["prompt_shingles"]) == 64

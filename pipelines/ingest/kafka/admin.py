@@ -7,6 +7,7 @@ decisions (plan.py).
 
 import atexit
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,11 +37,15 @@ _COMMITTED = "read_committed"
 
 @dataclass(frozen=True)
 class Topic:
-    """One incarnation of a topic: its name, id, and the numbers of its partitions in order."""
+    """One incarnation of a topic: its name, id, and the numbers of its partitions in order.
+
+    leaderless: those that no broker serves at the moment; they are not in `partitions`.
+    """
 
     name: str
     topic_id: str
     partitions: tuple[int, ...]
+    leaderless: tuple[int, ...] = ()
 
 
 def open_admin(**options: object) -> KafkaAdminClient:
@@ -66,13 +71,14 @@ def open_admin(**options: object) -> KafkaAdminClient:
 class Admin:
     """A kafka-python administration connection that is opened when asked first and anew after a failure.
 
-    Every method raises KafkaUnavailable or KafkaRefused. Not thread-safe.
+    Every method raises KafkaUnavailable or KafkaRefused. Threads take turns.
     """
 
     def __init__(self, settings: KafkaSettings, servers: str) -> None:
         self._settings = settings
         self._servers = servers
         self._client: KafkaAdminClient | None = None
+        self._turn = threading.Lock()
 
     def close(self) -> None:
         """Closes the connection, if one is open."""
@@ -90,7 +96,8 @@ class Admin:
             reraise=True,
         )
         try:
-            answer: _Answer = attempts(self._ask_once, question)
+            with self._turn:
+                answer: _Answer = attempts(self._ask_once, question)
             return answer
         except (KafkaError, OSError) as error:
             raise translated(error, doing, self._servers) from error
@@ -121,8 +128,10 @@ class Admin:
             )
         if error.errno != 0:
             raise translated(error(), doing, self._servers)
-        partitions = tuple(sorted(p["partition_index"] for p in found["partitions"]))
-        return Topic(name, str(found["topic_id"]), partitions)
+        served = {p["partition_index"]: p["leader_id"] >= 0 for p in found["partitions"]}
+        with_leader = tuple(sorted(number for number, is_served in served.items() if is_served))
+        without = tuple(sorted(number for number, is_served in served.items() if not is_served))
+        return Topic(name, str(found["topic_id"]), with_leader, without)
 
     def create_topic(self, name: str, partitions: int) -> None:
         """Creates a topic with the cluster's default replication, unless it is there already."""

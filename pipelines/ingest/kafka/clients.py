@@ -105,6 +105,8 @@ def consumer_options(settings: KafkaSettings, servers: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "check.crcs": True,
+        # A consumer that is idle between slices is not a dead one.
+        "max.poll.interval.ms": 86_400_000,
         "fetch.wait.max.ms": 50,
         "fetch.message.max.bytes": 4_000_000,
         "fetch.error.backoff.ms": 100,

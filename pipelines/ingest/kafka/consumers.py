@@ -8,6 +8,7 @@ it.
 
 import atexit
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,11 @@ class BulkConsumer:
         """True when `go_to` would cost nothing."""
         return self._standing == (where, offset)
 
+    @property
+    def is_standing(self) -> bool:
+        """True when it has read ahead somewhere."""
+        return self._standing is not None
+
     def leave(self) -> None:
         """Forgets what was read ahead, unless the consumer was told to stay."""
         if self._standing is None:
@@ -59,6 +65,16 @@ class BulkConsumer:
 
 _Key = tuple[int, KafkaSettings, str]
 _idle: dict[_Key, list[BulkConsumer]] = {}
+_lock = threading.Lock()
+
+
+def _unlock() -> None:
+    """A forked child must not wait for a thread that it does not have."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)
 
 
 @contextmanager
@@ -67,16 +83,20 @@ def lent_consumer(
 ) -> Iterator[BulkConsumer]:
     """A consumer for as long as the context lasts, the one that stands at `near` if there is one.
 
-    Kept for the next reader unless the context failed. Not thread-safe; generators may interleave.
+    Kept for the next reader unless the context failed. Threads and interleaved generators get different ones.
     """
-    idle = _idle.setdefault((os.getpid(), settings, servers), [])
-    chosen = next((b for b in idle if near is not None and b.stands_at(*near)), None)
-    if chosen is None and len(idle) >= _MOST_IDLE:
-        chosen = idle[0]
+    key = (os.getpid(), settings, servers)
+    with _lock:
+        idle = _idle.setdefault(key, [])
+        chosen = next((b for b in idle if near is not None and b.stands_at(*near)), None)
+        if chosen is None:
+            chosen = next((b for b in idle if not b.is_standing), None)
+        if chosen is None and len(idle) >= _MOST_IDLE:
+            chosen = idle[0]
+        if chosen is not None:
+            idle.remove(chosen)
     if chosen is None:
         chosen = BulkConsumer(settings, servers)
-    else:
-        idle.remove(chosen)
     is_sound = False
     try:
         yield chosen
@@ -84,7 +104,8 @@ def lent_consumer(
         is_sound = True
     finally:
         if is_sound:
-            idle.append(chosen)
+            with _lock:
+                _idle.setdefault(key, []).append(chosen)
         else:
             chosen.consumer.close()
 

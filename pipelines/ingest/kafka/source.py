@@ -155,7 +155,13 @@ class KafkaSource:
                 "topic %s was deleted and created anew (id %s, now %s): it is read from its start",
                 topic.name, before.topic_id, topic.topic_id,
             )  # fmt: skip
-        elif before is not None and len(topic.partitions) > len(before.partitions):
+        if topic.leaderless and (before is None or before.leaderless != topic.leaderless):
+            log.warning("topic %s: partitions %s have no leader and wait", topic.name, list(topic.leaderless))
+        if (
+            before is not None
+            and before.topic_id == topic.topic_id
+            and len(topic.partitions) > len(before.partitions)
+        ):
             log.info(
                 "topic %s has %d partitions now, %d before",
                 topic.name,
