@@ -47,6 +47,9 @@ def up(
     except ScarecrowError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"{folder} cannot hold a cluster ({error.strerror}); choose another --data.", err=True)
+        raise typer.Exit(1) from None
     for listener in cluster.nodes[0].ports:
         if listener not in (PLAIN, "CONTROLLER"):
             typer.echo(f"{listener} {cluster.bootstrap(listener)}", err=True)

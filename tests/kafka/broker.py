@@ -38,6 +38,7 @@ class Broker:
         """Creates a topic; config: names with underscores for dots."""
         name = name or f"t{next(_names)}"
         wanted = {key.replace("_", "."): str(value) for key, value in config.items()}
+        # The cluster's own default replication: one copy on one node, three on three.
         eventually(lambda: self._create(name, {"num_partitions": partitions, "configs": wanted}))
         return name
 
