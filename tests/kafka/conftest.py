@@ -39,7 +39,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if missing is not None:
         pytest.skip(_NO_KAFKA + missing)
     folder: Path = tmp_path_factory.mktemp("kafka")
-    cluster = make_cluster(folder, secured=True, users={"alice": "wonderland-7"})
+    # The broker ends with this process even if that is killed.
+    tied = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    cluster = make_cluster(folder, secured=True, users={"alice": "wonderland-7"}, prefixes=[tied])
     try:
         cluster.start()
         running = Broker(cluster)
