@@ -22,7 +22,9 @@ SEEDS: Final = 150
 LEAST_SEED: Final = -6.0
 OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
-REPORTED: Final = -0.5
+FLOOR: Final = 8.0
+"""Log-odds below which a group adds nothing to an account, and above which it adds no more, in size."""
+REPORTED: Final = -0.3
 """Log-odds from which a group is shown as a campaign."""
 SMALLEST: Final = 5
 FEWEST_PROMPTS: Final = 6.0
@@ -103,39 +105,27 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     k = m["size"]
     own = float(np.clip(m["pooled"], -1, 1)) * float(np.sqrt(k))
     return (
-        Reason("group_size", k, 1.0 * float(np.log(min(k, 60) / 12)), "a popular interest"),
         Reason(
-            "membership_odds",
-            m["odds"],
-            0.8 * float(np.clip(m["odds"], -4, 4)),
+            "one_list_over_own_interests", m["list_ratio"], 0.3 * (float(np.log1p(max(m["list_ratio"], 0))) - 4),
             "people who work from one shared list",
         ),
-        Reason(
-            "accounts_nearby",
-            m["near"],
-            1.7 * (0.7 - m["near"]),
-            "a popular interest: many others ask much the same",
-        ),
-        Reason(
-            "shared_prompts",
-            m["duplicates"],
-            8.0 * _log(1 - m["duplicates"]),
-            "shared exercises or one application",
-        ),
-        Reason("repeated_prompts", m["repeats"], 8.0 * _log(1 - m["repeats"]), "people try again"),
-        Reason("first_turns", m["first_turns"], 1.5 * _log(m["first_turns"]), "people talk on"),
-        Reason("topics", m["topics"], 0.5 * float(np.log(max(m["topics"], 1) / 12)), "work in many fields"),
-        Reason("members_own_evidence", m["pooled"], 0.35 * own, "see the reasons of the members"),
-        Reason(
-            "one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"
-        ),
-    )
+        Reason("membership_odds", m["odds"], 0.8 * float(np.clip(m["odds"], -4, 4)), "a popular interest"),
+        Reason("accounts_nearby", m["near"], 0.7 - m["near"], "a popular interest: many others ask much the same"),
+        Reason("group_size", k, 0.4 * float(np.log(min(k, 60) / 12)), "a large team"),
+        Reason("shared_prompts", m["duplicates"], 12.0 * _log(1 - m["duplicates"]), "shared exercises or one application"),
+        Reason("repeated_prompts", m["repeats"], 16.0 * _log(1 - m["repeats"]), "people try again"),
+        Reason("first_turns", m["first_turns"], 0.6 * _log(m["first_turns"]), "people talk on"),
+        Reason("topics", m["topics"], 0.9 * float(np.log(max(m["topics"], 1) / 12)), "work in many fields"),
+        Reason("members_own_evidence", m["pooled"], 0.8 * own, "see the reasons of the members"),
+        Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Grown:
     members: NDArray[np.int64]
     odds: NDArray[np.float64]
+    measures: Mapping[str, float]
     reasons: tuple[Reason, ...]
 
     @property
@@ -187,22 +177,28 @@ def _grow_seeds(
         m["near"] = float(np.log1p((odds > -2).sum()) - np.log(len(members)))
         m["pooled"] = float(own[members].mean())
         m["one_org"] = same.accounts.one_org_share(members)
-        grown.append(_Grown(members, odds, group_reasons(m)))
+        grown.append(_Grown(members, odds, m, group_reasons(m)))
     return sorted(grown, key=lambda g: (-g.score, g.members.tobytes()))
+
+
+def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-odds that two independent things hold, from the log-odds of each; at most FLOOR."""
+    log_p = -np.logaddexp(0, -group) - np.logaddexp(0, -account)
+    return np.asarray(np.minimum(log_p - np.log(-np.expm1(np.minimum(log_p, -1e-12))), FLOOR))
 
 
 def _assign(
     same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64], previous: pa.Table
 ) -> Campaigns:
-    """Each account to the group that says most for it; worth = 2 x score + log-odds, counted from a floor of -8."""
+    """Each account to the group that says most for it: the log-odds that the group is a campaign and the account in
+    it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one."""
     size = len(same.accounts)
     worth = np.zeros(size)
     best = np.full(size, -1, dtype=np.int64)
     owner = np.full(size, -1, dtype=np.int64)
     odds_of = np.full(size, -np.inf)
     for place, group in enumerate(groups):
-        odds = np.clip(group.odds, -20, 4)
-        value = np.maximum(8 + 2 * min(group.score, 5.0) + odds, 0.0)
+        value = np.maximum(FLOOR + _both(1.5 * group.score, group.odds + 1), 0.0)
         better = value > worth[rows]
         worth[rows[better]] = value[better]
         best[rows[better]] = place
