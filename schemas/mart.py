@@ -267,7 +267,7 @@ AUDIT_LOG = Relation(
     "Append-only trail: every change of a finding's state, every verdict, every change of the family weights. Findings "
     f"are campaigns and their members, the first {AUDITED_ACCOUNTS} accounts, and what has a label.",
     (
-        Column("at", TIME, "end of the ranked horizon for states, moment of the decision for the rest", True),
+        Column("changed_at", TIME, "end of the ranked horizon for states, moment of the decision for the rest", True),
         Column("event", TEXT, "what changed", True, values=AUDIT_EVENTS),
         Column("subject_kind", TEXT, "account, campaign or weights", True),
         Column("subject_id", TEXT, "account_id, campaign_id or evidence family", True),

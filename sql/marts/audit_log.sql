@@ -2,7 +2,7 @@
 -- added when its states are known.
 -- Grain: change of a state. Owner: trust-and-safety. Audits: none.
 SELECT
-    t.at::TIMESTAMPTZ AS at,
+    t.changed_at::TIMESTAMPTZ AS changed_at,
     t.event::VARCHAR AS event,
     t.subject_kind::VARCHAR AS subject_kind,
     t.subject_id::VARCHAR AS subject_id,
@@ -11,4 +11,4 @@ SELECT
     t.author::VARCHAR AS author,
     t.reason::VARCHAR AS reason
 FROM staged_audit AS t
-ORDER BY t.at, t.event, t.subject_kind, t.subject_id
+ORDER BY t.changed_at, t.event, t.subject_kind, t.subject_id
