@@ -112,7 +112,9 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
         Reason("membership_odds", m["odds"], 0.8 * float(np.clip(m["odds"], -4, 4)), "a popular interest"),
         Reason("accounts_nearby", m["near"], 0.7 - m["near"], "a popular interest: many others ask much the same"),
         Reason("group_size", k, 0.4 * float(np.log(min(k, 60) / 12)), "a large team"),
-        Reason("shared_prompts", m["duplicates"], 12.0 * _log(1 - m["duplicates"]), "shared exercises or one application"),
+        Reason(
+            "shared_prompts", m["duplicates"], 12.0 * _log(1 - m["duplicates"]), "shared exercises or one application"
+        ),
         Reason("repeated_prompts", m["repeats"], 16.0 * _log(1 - m["repeats"]), "people try again"),
         Reason("first_turns", m["first_turns"], 0.6 * _log(m["first_turns"]), "people talk on"),
         Reason("topics", m["topics"], 0.9 * float(np.log(max(m["topics"], 1) / 12)), "work in many fields"),
