@@ -7,7 +7,7 @@ from pipelines.alerts.notice import Notice
 from pipelines.errors import ScarecrowError
 
 
-class TryAgain(ScarecrowError):  # noqa: N818  # it says what to do
+class TryAgain(ScarecrowError):  # it says what to do
     """The receiver did not take it now: worth another try. after_seconds: what the receiver asked for."""
 
     def __init__(self, message: str, after_seconds: float | None = None) -> None:
@@ -15,7 +15,7 @@ class TryAgain(ScarecrowError):  # noqa: N818  # it says what to do
         self.after_seconds = after_seconds
 
 
-class Refused(ScarecrowError):  # noqa: N818
+class Refused(ScarecrowError):
     """The receiver said no: the same message at once would be refused again."""
 
 
