@@ -4,7 +4,6 @@ The hash is that of `pipelines.ingest.texts` (same tokens, same key), without it
 holds of an answer is a subset of its sketch here. A change of one word changes the eight shingles around it.
 """
 
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
