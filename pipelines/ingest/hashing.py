@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipelines.ingest.simd import word_at
+
 MASK: Final = np.uint64(0x7FFFFFFFFFFFFFFF)
 
 
@@ -27,8 +29,7 @@ def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np
         word = np.uint64(0)
         at = begin + block * 8
         if block < whole:
-            for k in range(8):
-                word |= np.uint64(buf[at + k]) << np.uint64(8 * k)
+            word = word_at(buf, at)
         else:
             for k in range(size - whole * 8):
                 word |= np.uint64(buf[at + k]) << np.uint64(8 * k)

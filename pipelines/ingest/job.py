@@ -4,12 +4,13 @@ Elements are Arrow batches, never records: a slice goes in, folded rows cross th
 Reports travel as files beside the lake, since tagged outputs and metrics differ between runners.
 """
 
-import io
 import os
 import pickle
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.ingest.beam import PipelineOptions, beam
-from pipelines.ingest.fold import Rows, concat, fold, from_arrow, to_arrow
+from pipelines.ingest.fold import Rows, concat, fold, select, to_arrow
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.measure import HashKeys
 from pipelines.ingest.runners import make_runner
 from pipelines.ingest.slices import Context, SliceReport, process
 from pipelines.ingest.source import Slice, Source
+from pipelines.ingest.wire import pack, unpack
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.write import Written, hour_partition, write, write_json
 from pipelines.prompt_map.store import load
@@ -86,34 +88,21 @@ def context_of(options: JobOptions) -> Context:
     )
 
 
-def to_bytes(table: pa.Table) -> bytes:
-    """Arrow IPC stream."""
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def from_bytes(data: bytes) -> pa.Table:
-    """Inverse of to_bytes."""
-    return pa.ipc.open_stream(data).read_all()
-
-
-def _shards(rows: Rows, count: int) -> Iterator[tuple[int, pa.Table]]:
-    table = to_arrow(rows)
+def _shards(rows: Rows, count: int) -> Iterator[tuple[int, Rows]]:
+    """Rows by account, the same account always in the same shard."""
     if count == 1:
-        yield 0, table
+        yield 0, rows
         return
     names = rows.accounts.to_pylist()
     place = np.array([sum(name.encode()) % count for name in names], dtype=np.int64)[rows.codes]
     for shard in range(count):
-        part = table.filter(pa.array(place == shard))
-        if part.num_rows:
-            yield shard, part
+        chosen = np.flatnonzero(place == shard)
+        if len(chosen):
+            yield shard, select(rows, chosen)
 
 
 class MeasureSlices(beam.DoFn):
-    """Slices -> (shard, folded rows as Arrow IPC). Each slice's report is written to staging."""
+    """Slices -> (shard, folded rows packed). Each slice's report is written to staging."""
 
     def __init__(self, options: JobOptions) -> None:
         self.options = options
@@ -127,8 +116,8 @@ class MeasureSlices(beam.DoFn):
         for (index, _), report in zip(element, reports, strict=True):
             _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
         if rows is not None:
-            for shard, table in _shards(rows, options.shards):
-                yield shard, to_bytes(table)
+            for shard, part in _shards(rows, options.shards):
+                yield shard, pack(part)
 
 
 class WriteHours(beam.DoFn):  # type: ignore[misc]
@@ -140,29 +129,27 @@ class WriteHours(beam.DoFn):  # type: ignore[misc]
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[int]:
         shard, parts = element
         options = self.options
-        tables = [from_bytes(part) for part in parts]
-        table = tables[0] if len(tables) == 1 else to_arrow(fold(concat([from_arrow(t) for t in tables])))
+        rows = fold(concat([unpack(part) for part in parts]))
         # A repeated bundle writes under another name: the last report wins and the other files are orphans.
         name = f"{options.name}-{shard:04d}-{os.urandom(4).hex()}.parquet"
-        written = [
-            write(options.lake / "account_hours", rows, hour_partition(hour), name, options.now_ms)
-            for hour, rows in by_hour(table)
-        ]
+        root = options.lake / "account_hours"
+        with ThreadPoolExecutor(options.threads) as pool:
+            files = [
+                pool.submit(write, root, table, hour_partition(hour), name, options.now_ms)
+                for hour, table in by_hour(rows)
+            ]
+        written = [file.result() for file in files]
         write_json(options.staging / f"shard-{shard:04d}.json", [file.to_json() for file in written])
         yield shard
 
 
-def by_hour(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each hour, hours ascending, accounts ascending."""
-    hours = table["epoch_hour"].to_numpy()
-    order = np.argsort(hours, kind="stable")
-    ranked = hours[order]
-    bounds = np.flatnonzero(np.diff(ranked)) + 1
-    if len(bounds) == 0:
-        yield int(ranked[0]), table
-        return
-    table = table.take(pa.array(order))
-    for start, end in zip([0, *bounds.tolist()], [*bounds.tolist(), len(ranked)], strict=True):
+def by_hour(rows: Rows) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each hour as a table, hours ascending, accounts ascending."""
+    order = np.argsort(rows.hours, kind="stable")
+    ranked = rows.hours[order]
+    bounds = [0, *(np.flatnonzero(np.diff(ranked)) + 1).tolist(), len(ranked)]
+    table = to_arrow(rows if len(bounds) == 2 else select(rows, order))
+    for start, end in pairwise(bounds):
         yield int(ranked[start]), table.slice(start, end - start)
 
 
@@ -187,8 +174,7 @@ def run(
     with beam.Pipeline(runner=make_runner(runner), options=beam_options) as pipeline:
         _ = (
             pipeline
-            | "Slices" >> beam.Create(_bundles(slices, options.shards), reshuffle=False)
-            | "Spread" >> beam.Reshuffle()
+            | "Slices" >> beam.Create(_bundles(slices, options.shards), reshuffle=options.shards > 1)
             | "ReadDecodeMeasureFold" >> beam.ParDo(MeasureSlices(options))
             | "ByAccounts" >> beam.GroupByKey()
             | "FoldWrite" >> beam.ParDo(WriteHours(options))

@@ -1,6 +1,6 @@
-"""Two things that numba cannot say by itself: an unaligned load, and looking at 32 bytes at once.
+"""What numba cannot say by itself: an unaligned load, a look at 32 bytes at once, sums kept in registers.
 
-Both are written as LLVM vector operations, so that they compile to what each processor has.
+All are written as LLVM vector operations, so that they compile to what each processor has.
 """
 
 from typing import Any, Final
@@ -53,3 +53,67 @@ def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
         return builder.cttz(builder.or_(mask, stopper), ir.Constant(ir.IntType(1), 1))
 
     return types.int64(buffer, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
+    """Bit mask of the line feeds among the 32 bytes from a position on, as uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), LANES)
+        pointer = builder.bitcast(_pointer(context, builder, signature, args), ir.PointerType(vector))
+        found = builder.icmp_unsigned("==", builder.load(pointer, align=1), _splat(10))
+        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
+
+    return types.uint64(buffer, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def lowest_bit(typing_context: Any, mask: Any) -> Any:
+    """Index of the lowest set bit of a uint64 that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+def _weighted_sum(width: int) -> Any:
+    @intrinsic  # type: ignore[misc]
+    def weighted_sum(
+        typing_context: Any, matrix: Any, places: Any, weights: Any, count: Any, total: Any
+    ) -> Any:
+        """total += sum over k < count of weights[k] * matrix[places[k]], in order of k, each product rounded
+        by itself, so the result is the same on every processor. matrix: float32[n, width], contiguous."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            lanes = ir.VectorType(ir.FloatType(), width)
+            data = [
+                context.make_array(kind)(context, builder, value).data if place != 3 else value
+                for place, (kind, value) in enumerate(zip(signature.args, args, strict=True))
+            ]
+            rows, indices, factors, size, out = data
+            target = builder.bitcast(out, ir.PointerType(lanes))
+            held = cgutils.alloca_once_value(builder, builder.load(target, align=4))
+            row_size = ir.Constant(ir.IntType(64), width)
+            with cgutils.for_range(builder, size) as loop:
+                index = builder.load(builder.gep(indices, [loop.index]))
+                start = builder.gep(rows, [builder.mul(builder.sext(index, ir.IntType(64)), row_size)])
+                row = builder.load(builder.bitcast(start, ir.PointerType(lanes)), align=4)
+                factor = builder.load(builder.gep(factors, [loop.index]))
+                single = builder.insert_element(
+                    ir.Constant(lanes, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0)
+                )
+                zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+                spread = builder.shuffle_vector(single, ir.Constant(lanes, ir.Undefined), zeros)
+                builder.store(builder.fadd(builder.load(held), builder.fmul(spread, row)), held)
+            builder.store(builder.load(held), target, align=4)
+            return context.get_dummy_value()
+
+        return types.void(matrix, places, weights, types.int64, total), generate
+
+    return weighted_sum
+
+
+weighted_sum_32: Final = _weighted_sum(32)
+weighted_sum_64: Final = _weighted_sum(64)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.ingest.decode import Decoded, decode, reason
-from pipelines.ingest.fold import Folder, Rows, concat
+from pipelines.ingest.fold import Folder, Rows
 from pipelines.ingest.formats import Format
 from pipelines.ingest.measure import HashKeys, event_hashes, measure
 from pipelines.ingest.redact import shape
@@ -181,8 +181,8 @@ def process(
         for part, drop, reached, measured in _slices(source, parts, context, pool):
             report, rows = _finish(source, part, drop, reached, measured, context)
             reports.append(report)
-            if rows is not None:
-                folder.add(rows)
+            for each in rows:
+                folder.add(each)
     return folder.result(), reports
 
 
@@ -227,7 +227,7 @@ def _finish(
     reached: _Reached,
     blocks: list[_Measured],
     context: Context,
-) -> tuple[SliceReport, Rows | None]:
+) -> tuple[SliceReport, list[Rows]]:
     """The report and the rows of a slice.
 
     A repeat within the slice is found after its blocks were measured; the slice is then measured once more
@@ -251,8 +251,7 @@ def _finish(
         presence += measured.presence
     report.presence = dict(zip(PRESENCE, presence.tolist(), strict=True))
     report.rejects = _reject_table(part, rejects, context.now_ms)
-    rows = [measured.rows for measured in blocks if measured.rows is not None]
-    return report, (concat(rows) if rows else None)
+    return report, [measured.rows for measured in blocks if measured.rows is not None]
 
 
 def _once(source: Source, part: Slice, context: Context, drop: NDArray[np.int64]) -> Iterator[_Measured]:

@@ -12,7 +12,10 @@ from typing import IO, Final, Protocol
 
 import numpy as np
 import zstandard
+from numba import njit
+from numpy.typing import NDArray
 
+from pipelines.ingest.simd import line_ends, lowest_bit
 from pipelines.ingest.source import Block, RawReject
 from schemas.request import MAX_RECORD_BYTES
 
@@ -24,7 +27,42 @@ STDIN_SLICE_BYTES: Final = 64 << 20
 """Standard input is kept in memory until it is committed, so that a refused commit can be made again."""
 LONG_LINE: Final = 4 * MAX_RECORD_BYTES
 TOO_LONG: Final = f"record over {MAX_RECORD_BYTES} bytes"
+_SHORT_LINE: Final = 200
+"""Lines shorter than this on average are looked at twice."""
 _COMPRESSED_BYTES: Final = 1 << 14
+
+
+@njit(cache=True, nogil=True)
+def _lines(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[int, bool]:
+    """Where each line of data lies, without its line feed; returns (lines, whether some may be blank).
+
+    More lines than there is room for are counted only.
+    """
+    count = 0
+    start = 0
+    is_doubtful = False
+    size = len(data)
+    at = 0
+    while at < size:
+        if at + 32 <= size:
+            found = line_ends(data, at)
+        else:
+            found = np.uint64(0)
+            for k in range(size - at):
+                if data[at + k] == 10:
+                    found |= np.uint64(1) << np.uint64(k)
+        while found != 0:
+            end = at + lowest_bit(found)
+            found &= found - np.uint64(1)
+            if end - start <= 1:
+                is_doubtful = True
+            if count < len(starts):
+                starts[count] = start
+                ends[count] = end
+            count += 1
+            start = end + 1
+        at += 32
+    return count, is_doubtful
 
 
 def to_block(data: bytes, first_line: int, base: int) -> Block:
@@ -32,14 +70,20 @@ def to_block(data: bytes, first_line: int, base: int) -> Block:
     if not data.endswith(b"\n"):
         data += b"\n"
     seen = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(seen == 10).astype(np.int64)
-    starts = np.concatenate(([0], ends[:-1] + 1)).astype(np.int64)
-    lines = np.arange(first_line, first_line + len(ends), dtype=np.int64)
+    count = len(data) // _SHORT_LINE + 64
+    while True:
+        starts, ends = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+        room = count
+        count, is_doubtful = _lines(seen, starts, ends)
+        if count <= room:
+            break
+    starts, ends = starts[:count], ends[:count]
+    lines = np.arange(first_line, first_line + count, dtype=np.int64)
+    if not is_doubtful:
+        return Block(data, starts, ends, lines, base=base, lines=count)
     carriage = (ends > starts) & (seen[np.maximum(ends - 1, 0)] == 13)
     filled = ends - carriage > starts
-    if filled.all():
-        return Block(data, starts, ends, lines, base=base, lines=len(ends))
-    return Block(data, starts[filled], ends[filled], lines[filled], base=base, lines=len(ends))
+    return Block(data, starts[filled], ends[filled], lines[filled], base=base, lines=count)
 
 
 def refusal(line: int, reason: str, raw: bytes, end: int, lines: int) -> Block:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.elicitation import phrase_tables
 from pipelines.ingest.hashing import mix, siphash, subkeys
+from pipelines.ingest.simd import weighted_sum_32, weighted_sum_64
 from pipelines.prompt_map.tokens import LETTERS, term_counts, tokenize
 
 SHINGLE: Final = 8
@@ -24,23 +25,22 @@ SHINGLE_BYTES: Final = 16
 
 @njit(cache=True, nogil=True)
 def nearest(
-    vector: NDArray[np.float32], transposed: NDArray[np.float32], half_norms: NDArray[np.float32]
+    vector: NDArray[np.float32],
+    transposed: NDArray[np.float32],
+    half_norms: NDArray[np.float32],
+    order: NDArray[np.int32],
+    scores: NDArray[np.float32],
 ) -> int:
-    """Index of the centroid nearest to vector. transposed: float32[d, k]; half_norms: |c|^2 / 2.
+    """Index of the centroid nearest to vector. transposed: float32[64, 32]; half_norms: |c|^2 / 2.
 
-    Sums run over the dimensions in order for all centroids at once, so the result does not depend on how
-    the compiler vectorises.
+    order: 0 to 63. scores: float32[32] scratch. Sums run over the dimensions in order for all centroids at
+    once, so the result does not depend on how the compiler vectorises.
     """
-    dims, k = transposed.shape
-    best = 0
-    scores = np.empty(k, dtype=np.float32)
-    for c in range(k):
+    for c in range(32):
         scores[c] = -half_norms[c]
-    for d in range(dims):
-        weight = vector[d]
-        for c in range(k):
-            scores[c] += weight * transposed[d, c]
-    for c in range(1, k):
+    weighted_sum_32(transposed, order, vector, 64, scores)
+    best = 0
+    for c in range(1, 32):
         if scores[c] > scores[best]:
             best = c
     return best
@@ -53,24 +53,25 @@ def project(
     distinct: int,
     projection: NDArray[np.float32],
     log_weights: NDArray[np.float32],
+    weights: NDArray[np.float32],
     vector: NDArray[np.float32],
 ) -> bool:
-    """Weighted sum of projection rows, scaled to length 1; False when nothing of the text is known."""
-    dims = projection.shape[1]
-    for d in range(dims):
-        vector[d] = np.float32(0.0)
+    """Weighted sum of projection rows, scaled to length 1; False when nothing of the text is known.
+
+    weights: float32[256] scratch. vector: float32[64], the result.
+    """
     for k in range(distinct):
-        b = buckets[k]
-        weight = log_weights[counts[k]]
-        for d in range(dims):
-            vector[d] += weight * projection[b, d]
+        weights[k] = log_weights[counts[k]]
+    for d in range(64):
+        vector[d] = np.float32(0.0)
+    weighted_sum_64(projection, buckets, weights, distinct, vector)
     norm = np.float32(0.0)
-    for d in range(dims):
+    for d in range(64):
         norm += vector[d] * vector[d]
     if norm <= np.float32(1e-12):
         return False
     scale = np.float32(1.0) / np.sqrt(norm)
-    for d in range(dims):
+    for d in range(64):
         vector[d] *= scale
     return True
 
@@ -173,11 +174,13 @@ def _prompts(
     seen = np.zeros(1 << 17, dtype=np.int32)
     buckets = np.empty(256, dtype=np.int32)
     counts = np.empty(256, dtype=np.int32)
-    vector = np.empty(projection.shape[1], dtype=np.float32)
+    vector = np.empty(64, dtype=np.float32)
+    weights = np.empty(256, dtype=np.float32)
+    scores = np.empty(32, dtype=np.float32)
+    order = np.arange(64).astype(np.int32)
     scratch = np.empty(8, dtype=np.uint8)
     base = np.uint64(0x9E3779B97F4A7C15)
     at = 0
-    per_topic = cell_norms.shape[1]
     for i in range(len(rows)):
         row = rows[i]
         cell[i] = -1
@@ -194,9 +197,9 @@ def _prompts(
                     siphash(buf, begin, size, keys[0], keys[1]) & np.uint64(0x7FFFFFFFFFFFFFFF)
                 )
                 distinct = term_counts(tokens, count, seen, buckets, counts)
-                if project(buckets, counts, distinct, projection, log_weights, vector):
-                    topic = nearest(vector, topics, topic_norms)
-                    cell[i] = topic * per_topic + nearest(vector, cells[topic], cell_norms[topic])
+                if project(buckets, counts, distinct, projection, log_weights, weights, vector):
+                    topic = nearest(vector, topics, topic_norms, order, scores)
+                    cell[i] = topic * 32 + nearest(vector, cells[topic], cell_norms[topic], order, scores)
                 if count >= 8:
                     value = np.uint64(0)
                     for k in range(4):
@@ -241,7 +244,8 @@ class Quantiser:
     """What the kernels need of a prompt map.
 
     projection: float32[buckets, d], idf already multiplied in. topics: float32[d, T]; topic_norms: float32[T],
-    half squared norms. cells: float32[T, d, C]; cell_norms: float32[T, C].
+    half squared norms. cells: float32[T, d, C]; cell_norms: float32[T, C]. The kernels are compiled for d = 64
+    and T = C = 32. Raises ValueError for another shape.
     """
 
     projection: NDArray[np.float32]
@@ -249,6 +253,11 @@ class Quantiser:
     topic_norms: NDArray[np.float32]
     cells: NDArray[np.float32]
     cell_norms: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        shapes = (self.projection.shape[1], self.topics.shape, self.cells.shape, self.cell_norms.shape)
+        if shapes != (64, (64, 32), (32, 64, 32), (32, 32)):
+            raise ValueError(f"a quantiser of another shape than the kernels are compiled for: {shapes}")
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def tokenize(
                 inside = True
                 value = offset
                 angled[count] = tag
+                tag = 0
             value = (value ^ np.uint64(code)) * prime
         else:
             if inside:

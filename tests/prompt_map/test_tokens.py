@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from benchmarks.naive import token_hash, tokens_of
 from pipelines.prompt_map.tokens import LETTERS, hashes, tokenize
 
-_texts = st.text(st.characters(codec="utf-8"), max_size=80) | st.text("aB9é <>/ßİ中あ한😀\u0301.\n", max_size=60)
+_texts = st.text(st.characters(codec="utf-8"), max_size=80) | st.text(
+    "aB9é <>/ßİ中あ한😀\u0301.\n", max_size=60
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -23,9 +25,12 @@ def test_as_the_plain_tokenizer(text: str) -> None:
 
 
 def test_examples() -> None:
-    assert tokens_of("Don't STOP, naïve Straße-2") [0] == ["don", "t", "stop", "naïve", "straße", "2"]
+    assert tokens_of("Don't STOP, naïve Straße-2")[0] == ["don", "t", "stop", "naïve", "straße", "2"]
     assert tokens_of("逐步 思考")[0] == ["逐", "步", "思", "考"]
-    assert tokens_of("<think>x</think> a<b") == (["think", "x", "think", "a", "b"], [True, False, True, False, True])
+    assert tokens_of("<think>x</think> a<b") == (
+        ["think", "x", "think", "a", "b"],
+        [True, False, True, False, True],
+    )
 
 
 def test_at_most_so_many_tokens() -> None:
