@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.ingest.scan import SCAN_REASONS, Spans
+from pipelines.ingest.simd import kernel
 from pipelines.ingest.source import Block
 from schemas.request import (
     FIELD_INDEX,
@@ -58,7 +58,7 @@ def _placeholder_table() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 _PLACEHOLDER_BYTES, _PLACEHOLDER_SIZES = _placeholder_table()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_placeholder(
     buf: NDArray[np.uint8], begin: int, size: int, table: NDArray[np.uint8], sizes: NDArray[np.int64]
 ) -> bool:
@@ -87,7 +87,7 @@ def _is_placeholder(
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parse_number(buf: NDArray[np.uint8], begin: int, size: int) -> float:
     """The value of a scanned number; infinity when it is beyond the range of a double."""
     at = begin
@@ -134,7 +134,7 @@ def _parse_number(buf: NDArray[np.uint8], begin: int, size: int) -> float:
     return sign * mantissa * 10.0**exponent
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parse_integer(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     """The value of a scanned integer of at most 18 digits; -(2^62) when it is longer."""
     negative = buf[begin] == 45
@@ -149,7 +149,7 @@ def _parse_integer(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     return -value if negative else value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _digits(buf: NDArray[np.uint8], at: int, n: int) -> int:
     value = 0
     for k in range(n):
@@ -160,7 +160,7 @@ def _digits(buf: NDArray[np.uint8], at: int, n: int) -> int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     """Epoch milliseconds of an RFC 3339 time; -(2^62) when it is none."""
     bad = -(1 << 62)
@@ -232,7 +232,7 @@ def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + milli - shift
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _check(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
+from pipelines.ingest.simd import kernel
 from schemas.account_hour import ACCOUNT_HOURS, MEASURES, SKETCHES, Sketch
 
 SUMS: Final = tuple(c.name for c in MEASURES if c.merge == "sum")
@@ -65,7 +66,7 @@ class Rows:
         return replace(self, hours=hours)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fold_rows(
     order: NDArray[np.int64],
     bounds: NDArray[np.int64],
@@ -293,7 +294,7 @@ def _concat_entries(parts: list[Entries]) -> Entries:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _places(
     offsets: NDArray[np.int64],
     index: NDArray[np.int64],

@@ -9,15 +9,14 @@ import hashlib
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import word_at
+from pipelines.ingest.simd import kernel, word_at
 
 MASK: Final = np.uint64(0x7FFFFFFFFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
     """SipHash-2-4 of buf[begin:begin+size]."""
     v0 = k0 ^ np.uint64(0x736F6D6570736575)
@@ -70,7 +69,7 @@ def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np
     return v0 ^ v1 ^ v2 ^ v3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix(word: np.uint64, k0: np.uint64, k1: np.uint64, scratch: NDArray[np.uint8]) -> np.int64:
     """Keyed 63-bit hash of one word. scratch: uint8[8]."""
     for k in range(8):
@@ -78,7 +77,7 @@ def mix(word: np.uint64, k0: np.uint64, k1: np.uint64, scratch: NDArray[np.uint8
     return np.int64(siphash(scratch, 0, 8, k0, k1) & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_spans(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],

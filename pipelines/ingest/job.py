@@ -21,7 +21,7 @@ from pipelines.ingest.beam import PipelineOptions, beam
 from pipelines.ingest.fold import Rows, concat, fold, select, to_arrow
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.measure import HashKeys
-from pipelines.ingest.runners import make_runner
+from pipelines.ingest.runners import make_runner, runner_flags
 from pipelines.ingest.slices import Context, SliceReport, process
 from pipelines.ingest.source import Slice, Source
 from pipelines.ingest.wire import pack, unpack
@@ -170,7 +170,7 @@ def run(
 ) -> None:
     """Measure, fold and write some slices; results lie in options.staging afterwards."""
     options.staging.mkdir(parents=True, exist_ok=True)
-    beam_options = PipelineOptions(list(runner_options), save_main_session=False)
+    beam_options = PipelineOptions(runner_flags(runner, runner_options), save_main_session=False)
     with beam.Pipeline(runner=make_runner(runner), options=beam_options) as pipeline:
         _ = (
             pipeline

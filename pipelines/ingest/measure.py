@@ -8,13 +8,13 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.ingest.decode import ACCOUNT_ID, EVENT_ID, PROMPT, Decoded
 from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Rows, fold, ordered_dictionary
 from pipelines.ingest.hashing import hash_spans, subkeys
 from pipelines.ingest.networks import SLOT, cut_networks
+from pipelines.ingest.simd import kernel
 from pipelines.ingest.texts import PromptMeasures, Quantiser, measure_prompts, measure_responses, text_keys
 from schemas.account_hour import ELICITATION, PRESENCE, UNKNOWN_TIME
 from schemas.request import FIELD_INDEX, FIELDS, MAX_ID_BYTES
@@ -76,7 +76,7 @@ class HashKeys:
         return cls(text_keys(key), {name: subkeys(key, name) for name in names})
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(
     kinds: NDArray[np.uint8],
     sizes: NDArray[np.int32],
@@ -117,7 +117,7 @@ def _sums(
             out[i, prompt_bytes] = sizes[prompt, row]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -187,7 +187,15 @@ def _network_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -
     sizes = np.empty(len(rows), dtype=np.int32)
     networks = np.zeros(SLOT * len(rows) + 8, dtype=np.uint8)
     cut_networks(
-        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, begins, sizes, networks
+        spans.text,
+        spans.begins[index],
+        spans.sizes[index],
+        spans.kinds[index],
+        rows,
+        begins,
+        sizes,
+        networks,
+        np.zeros(12, dtype=np.int64),
     )
     out = np.empty(len(rows), dtype=np.int64)
     kinds = spans.kinds[index][rows]

@@ -5,14 +5,15 @@ IPv4 address in IPv6 notation (::ffff:10.1.2.3) is an IPv4 address. What is no a
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pipelines.ingest.simd import kernel
 
 SLOT = 16
 """Bytes that each row has in the output."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64]) -> bool:
     """Read four octets; a port may follow."""
     place = 0
@@ -37,7 +38,7 @@ def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64])
     return place == 3 and digits > 0 and value < 256
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ipv6(
     buf: NDArray[np.uint8], at: int, stop: int, groups: NDArray[np.int64], octets: NDArray[np.int64]
 ) -> bool:
@@ -102,7 +103,7 @@ def _ipv6(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _network(
     buf: NDArray[np.uint8],
     at: int,
@@ -143,7 +144,7 @@ def _network(
     return size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cut_networks(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -153,10 +154,14 @@ def cut_networks(
     out_begins: NDArray[np.int64],
     out_sizes: NDArray[np.int32],
     out: NDArray[np.uint8],
+    scratch: NDArray[np.int64],
 ) -> None:
-    """Network of row rows[i]: out[16 i : 16 i + out_sizes[i]], empty where the field is absent."""
-    groups = np.zeros(8, dtype=np.int64)
-    octets = np.zeros(4, dtype=np.int64)
+    """Network of row rows[i]: out[16 i : 16 i + out_sizes[i]], empty where the field is absent.
+
+    scratch: int64[12].
+    """
+    groups = scratch[:8]
+    octets = scratch[8:]
     for i in range(len(rows)):
         row = rows[i]
         out_begins[i] = 16 * i

@@ -7,10 +7,9 @@ What a field must contain is checked in `decode`; nothing here allocates per rec
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import PADDING, plain_bytes, word_at
+from pipelines.ingest.simd import PADDING, kernel, plain_bytes, word_at
 from schemas.request import FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
 
 ABSENT: Final = 0
@@ -75,7 +74,7 @@ def _key_table() -> tuple[NDArray[np.uint64], NDArray[np.int8]]:
 _KEY_WORDS, _KEY_FIELDS = _key_table()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _field_of(
     buf: NDArray[np.uint8], begin: int, size: int, words: NDArray[np.uint64], fields: NDArray[np.int8]
 ) -> int:
@@ -108,7 +107,7 @@ def _field_of(
     return -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _utf8_length(buf: NDArray[np.uint8], at: int, end: int) -> int:
     """Bytes of the well-formed multi-byte sequence at `at`, or 0 (Unicode table 3-7)."""
     first = buf[at]
@@ -134,12 +133,12 @@ def _utf8_length(buf: NDArray[np.uint8], at: int, end: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _is_hex(byte: int) -> bool:
     return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _string(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
     """Scan a string whose opening quote is at at-1. Returns (position of the closing quote, escaped, error).
 
@@ -191,7 +190,7 @@ def _string(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
             at += size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Scan a number. Returns (end, kind); kind 0 is an error."""
     kind = 3
@@ -227,14 +226,14 @@ def _number(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     return at, kind
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
     while at < end and (buf[at] == 32 or buf[at] == 10 or buf[at] == 13 or buf[at] == 9):
         at += 1
     return at
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
     value = 0
     for k in range(4):
@@ -249,7 +248,7 @@ def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     """Resolve the escapes of a scanned string in place; returns its new size. A lone surrogate becomes U+FFFD."""
     read = begin
@@ -308,7 +307,96 @@ def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     return write - begin
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _literal(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """Scan true, false or null. Returns (end, kind); kind 0 is an error."""
+    byte = buf[at]
+    if byte == 116 and at + 4 <= end and buf[at + 1] == 114 and buf[at + 2] == 117 and buf[at + 3] == 101:
+        return at + 4, 5
+    if (
+        byte == 102
+        and at + 5 <= end
+        and buf[at + 1] == 97
+        and buf[at + 2] == 108
+        and buf[at + 3] == 115
+        and buf[at + 4] == 101
+    ):
+        return at + 5, 5
+    if byte == 110 and at + 4 <= end and buf[at + 1] == 117 and buf[at + 2] == 108 and buf[at + 3] == 108:
+        return at + 4, 6
+    return at, 0
+
+
+@kernel
+def _nested(buf: NDArray[np.uint8], at: int, end: int, max_depth: int) -> tuple[int, int]:
+    """Scan an array or object that lies in the record's object. Returns (position behind it, error)."""
+    depth = 1
+    is_object = np.uint64(1)
+    state = 0  # 0 value, 1 after a value, 2 key or }, 3 key, 4 value or ]
+    while True:
+        at = _space(buf, at, end)
+        if at >= end:
+            return at, 9
+        byte = buf[at]
+        if state == 2 or state == 3:
+            if byte == 34:
+                at, _, error = _string(buf, at + 1, end)
+                if error:
+                    return at, error
+                at = _space(buf, at + 1, end)
+                if at >= end:
+                    return at, 9
+                if buf[at] != 58:
+                    return at, 2
+                at += 1
+                state = 0
+                continue
+            if byte != 125 or state == 3:
+                return at, 2
+        elif state == 0 or state == 4:
+            if byte == 34:
+                at, _, error = _string(buf, at + 1, end)
+                if error:
+                    return at, error
+                at += 1
+                state = 1
+                continue
+            if byte == 45 or 48 <= byte <= 57:
+                at, kind = _number(buf, at, end)
+                if kind == 0:
+                    return at, 2
+                state = 1
+                continue
+            if byte == 123 or byte == 91:
+                if depth >= max_depth:
+                    return at, 5
+                is_object = (is_object << np.uint64(1)) | np.uint64(1 if byte == 123 else 0)
+                depth += 1
+                at += 1
+                state = 2 if byte == 123 else 4
+                continue
+            if byte != 93 or state == 0:
+                at, kind = _literal(buf, at, end)
+                if kind == 0:
+                    return at, 2
+                state = 1
+                continue
+        elif byte == 44:
+            at += 1
+            state = 3 if is_object & np.uint64(1) else 0
+            continue
+        elif byte != (125 if is_object & np.uint64(1) else 93):
+            return at, 2
+        # a closing bracket
+        at += 1
+        depth -= 1
+        is_object >>= np.uint64(1)
+        if depth == 1:
+            return at, 0
+        state = 1
+
+
+@kernel
 def _record(
     buf: NDArray[np.uint8],
     at: int,
@@ -326,147 +414,85 @@ def _record(
         return 10
     if buf[at] != 123:
         return 1
-    at += 1
-    depth = 1
-    is_object = np.uint64(1)
-    field = -1
-    state = 2  # 0 value, 1 after a value, 2 key or }, 3 key, 4 value or ]
-    while True:
-        at = _space(buf, at, end)
+    at = _space(buf, at + 1, end)
+    is_empty = at < end and buf[at] == 125
+    while not is_empty:
+        if at >= end:
+            return 9
+        if buf[at] != 34:
+            return 2
+        begin = at + 1
+        at = begin + plain_bytes(buf, begin)
+        escaped = 0
+        if at >= end or buf[at] != 34:
+            at, escaped, error = _string(buf, begin, end)
+            if error:
+                return error
+        size = at - begin
+        if escaped:
+            size = _unescape(buf, begin, size)
+        field = _field_of(buf, begin, size, key_words, key_fields)
+        if field >= 0 and kinds[field, row] != 0:
+            return 6
+        at += 1
+        if buf[at] != 58:
+            at = _space(buf, at, end)
+            if at >= end:
+                return 9
+            if buf[at] != 58:
+                return 2
+        at += 1
+        if buf[at] <= 32:
+            at = _space(buf, at, end)
         if at >= end:
             return 9
         byte = buf[at]
-        if state == 2 or state == 3:
-            if byte == 34:
-                begin = at + 1
+        begin = at
+        if byte == 34:
+            begin = at + 1
+            at = begin + plain_bytes(buf, begin)
+            escaped = 0
+            if at >= end or buf[at] != 34:
                 at, escaped, error = _string(buf, begin, end)
                 if error:
                     return error
-                if depth == 1:
-                    size = at - begin
-                    if escaped:
-                        size = _unescape(buf, begin, size)
-                    field = _field_of(buf, begin, size, key_words, key_fields)
-                    if field >= 0 and kinds[field, row] != 0:
-                        return 6
-                at = _space(buf, at + 1, end)
-                if at >= end:
-                    return 9
-                if buf[at] != 58:
-                    return 2
-                at += 1
-                state = 0
-                continue
-            if byte == 125 and state == 2:
-                state = 1
-                at += 1
-                depth -= 1
-                is_object >>= np.uint64(1)
-                if depth == 0:
-                    break
-                continue
-            return 2
-        if state == 0 or state == 4:
-            if byte == 93 and state == 4:
-                at += 1
-                depth -= 1
-                is_object >>= np.uint64(1)
-                state = 1
-                if depth == 1 and field >= 0:
-                    sizes[field, row] = at - begins[field, row]
-                continue
-            kind = 0
-            begin = at
-            if byte == 34:
-                begin = at + 1
-                at, escaped, error = _string(buf, begin, end)
-                if error:
-                    return error
-                kind = 1 + escaped
-                stop = at
-                at += 1
-            elif byte == 45 or 48 <= byte <= 57:
-                at, kind = _number(buf, at, end)
-                if kind == 0:
-                    return 2
-                stop = at
-            elif byte == 123 or byte == 91:
-                if depth >= max_depth:
-                    return 5
-                if depth == 1 and field >= 0:
-                    begins[field, row] = at
-                    kinds[field, row] = 7
-                is_object = (is_object << np.uint64(1)) | np.uint64(1 if byte == 123 else 0)
-                depth += 1
-                at += 1
-                state = 2 if byte == 123 else 4
-                continue
-            elif (
-                byte == 116
-                and at + 4 <= end
-                and buf[at + 1] == 114
-                and buf[at + 2] == 117
-                and buf[at + 3] == 101
-            ):
-                kind = 5
-                at += 4
-                stop = at
-            elif (
-                byte == 102
-                and at + 5 <= end
-                and buf[at + 1] == 97
-                and buf[at + 2] == 108
-                and buf[at + 3] == 115
-                and buf[at + 4] == 101
-            ):
-                kind = 5
-                at += 5
-                stop = at
-            elif (
-                byte == 110
-                and at + 4 <= end
-                and buf[at + 1] == 117
-                and buf[at + 2] == 108
-                and buf[at + 3] == 108
-            ):
-                kind = 6
-                at += 4
-                stop = at
-            else:
+            size = at - begin
+            kind = 1 + escaped
+            at += 1
+        elif byte == 45 or 48 <= byte <= 57:
+            at, kind = _number(buf, at, end)
+            if kind == 0:
                 return 2
-            if depth == 1 and field >= 0:
-                begins[field, row] = begin
-                sizes[field, row] = stop - begin
-                kinds[field, row] = kind
-            state = 1
-            continue
-        # after a value
-        if byte == 44:
-            at += 1
-            state = 3 if is_object & np.uint64(1) else 0
-            continue
-        if byte == 125 and is_object & np.uint64(1):
-            at += 1
-            depth -= 1
-            is_object >>= np.uint64(1)
-            if depth == 0:
-                break
-            if depth == 1 and field >= 0:
-                sizes[field, row] = at - begins[field, row]
-            continue
-        if byte == 93 and not is_object & np.uint64(1):
-            at += 1
-            depth -= 1
-            is_object >>= np.uint64(1)
-            if depth == 1 and field >= 0:
-                sizes[field, row] = at - begins[field, row]
-            continue
-        return 2
-    at = _space(buf, at, end)
+            size = at - begin
+        elif byte == 123 or byte == 91:
+            at, error = _nested(buf, at, end, max_depth)
+            if error:
+                return error
+            kind = 7
+            size = at - begin
+        else:
+            at, kind = _literal(buf, at, end)
+            if kind == 0:
+                return 2
+            size = at - begin
+        if field >= 0:
+            begins[field, row] = begin
+            sizes[field, row] = size
+            kinds[field, row] = kind
+        if buf[at] <= 32:
+            at = _space(buf, at, end)
+        if at >= end:
+            return 9
+        if buf[at] == 125:
+            break
+        if buf[at] != 44:
+            return 2
+        at = _space(buf, at + 1, end)
+    at = _space(buf, at + 1, end)
     return 0 if at >= end else 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan(
     buf: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -489,7 +515,7 @@ def _scan(
         )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unescape_all(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],

@@ -12,10 +12,9 @@ from typing import IO, Final, Protocol
 
 import numpy as np
 import zstandard
-from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import line_ends, lowest_bit
+from pipelines.ingest.simd import kernel, line_ends, lowest_bit
 from pipelines.ingest.source import Block, RawReject
 from schemas.request import MAX_RECORD_BYTES
 
@@ -32,7 +31,7 @@ _SHORT_LINE: Final = 200
 _COMPRESSED_BYTES: Final = 1 << 14
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lines(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[int, bool]:
     """Where each line of data lies, without its line feed; returns (lines, whether some may be blank).
 

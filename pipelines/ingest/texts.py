@@ -4,16 +4,15 @@ Belongs here: what is read off the text itself. Per-request counts and identitie
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.ingest.elicitation import phrase_tables
 from pipelines.ingest.hashing import mix, siphash, subkeys
-from pipelines.ingest.simd import weighted_sum_32, weighted_sum_64
-from pipelines.prompt_map.tokens import LETTERS, term_counts, tokenize
+from pipelines.ingest.simd import kernel, weighted_sum_32, weighted_sum_64
+from pipelines.prompt_map.tokens import BUCKETS, LETTERS, MAX_TOKENS, VECTOR_TOKENS, term_counts, tokenize
 
 SHINGLE: Final = 8
 """Tokens of a shingle."""
@@ -23,7 +22,32 @@ SHINGLE_BYTES: Final = 16
 """A text keeps at most one shingle per so many bytes, and 16 more."""
 
 
-@njit(cache=True, nogil=True)
+class Scratch(NamedTuple):
+    """Working memory of the kernels, which allocate nothing themselves. seen is all zero between calls."""
+
+    tokens: NDArray[np.uint64]
+    angled: NDArray[np.uint8]
+    seen: NDArray[np.int32]
+    buckets: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    vector: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    order: NDArray[np.int32]
+    word: NDArray[np.uint8]
+
+    @classmethod
+    def new(cls) -> "Scratch":
+        """Fresh working memory, for one thread at a time."""
+        return cls(
+            np.empty(MAX_TOKENS, np.uint64), np.zeros(MAX_TOKENS, np.uint8), np.zeros(BUCKETS, np.int32),
+            np.empty(VECTOR_TOKENS, np.int32), np.empty(VECTOR_TOKENS, np.int32), np.empty(64, np.float32),
+            np.empty(VECTOR_TOKENS, np.float32), np.empty(32, np.float32), np.arange(64, dtype=np.int32),
+            np.empty(16, np.uint8),
+        )  # fmt: skip
+
+
+@kernel
 def nearest(
     vector: NDArray[np.float32],
     transposed: NDArray[np.float32],
@@ -46,7 +70,7 @@ def nearest(
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def project(
     buckets: NDArray[np.int32],
     counts: NDArray[np.int32],
@@ -76,7 +100,7 @@ def project(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shingles(
     tokens: NDArray[np.uint64],
     count: int,
@@ -106,7 +130,7 @@ def _shingles(
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _elicited(
     tokens: NDArray[np.uint64],
     angled: NDArray[np.uint8],
@@ -142,7 +166,7 @@ def _elicited(
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _prompts(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -168,17 +192,11 @@ def _prompts(
     elicited: NDArray[np.uint8],
     shingle_offsets: NDArray[np.int32],
     shingles: NDArray[np.int64],
+    scratch: Scratch,
 ) -> None:
-    tokens = np.empty(4096, dtype=np.uint64)
-    angled = np.zeros(4096, dtype=np.uint8)
-    seen = np.zeros(1 << 17, dtype=np.int32)
-    buckets = np.empty(256, dtype=np.int32)
-    counts = np.empty(256, dtype=np.int32)
-    vector = np.empty(64, dtype=np.float32)
-    weights = np.empty(256, dtype=np.float32)
-    scores = np.empty(32, dtype=np.float32)
-    order = np.arange(64).astype(np.int32)
-    scratch = np.empty(8, dtype=np.uint8)
+    tokens, angled, seen = scratch.tokens, scratch.angled, scratch.seen
+    buckets, counts, vector = scratch.buckets, scratch.counts, scratch.vector
+    weights, scores, order, word = scratch.weights, scratch.scores, scratch.order, scratch.word
     base = np.uint64(0x9E3779B97F4A7C15)
     at = 0
     for i in range(len(rows)):
@@ -204,17 +222,17 @@ def _prompts(
                     value = np.uint64(0)
                     for k in range(4):
                         value = value * base + tokens[k]
-                    opening[i] = mix(value, keys[2], keys[3], scratch)
+                    opening[i] = mix(value, keys[2], keys[3], word)
                     value = np.uint64(0)
                     for k in range(count - 4, count):
                         value = value * base + tokens[k]
-                    closing[i] = mix(value, keys[4], keys[5], scratch)
-                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], scratch, shingles, at)
+                    closing[i] = mix(value, keys[4], keys[5], word)
+                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], word, shingles, at)
                 elicited[i] = _elicited(tokens, angled, count, lengths, phrase_keys, phrase_categories, tags)
         shingle_offsets[i + 1] = at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _responses(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -225,17 +243,16 @@ def _responses(
     keys: NDArray[np.uint64],
     shingle_offsets: NDArray[np.int32],
     shingles: NDArray[np.int64],
+    scratch: Scratch,
 ) -> None:
-    tokens = np.empty(4096, dtype=np.uint64)
-    angled = np.zeros(4096, dtype=np.uint8)
-    scratch = np.empty(8, dtype=np.uint8)
+    tokens, angled, word = scratch.tokens, scratch.angled, scratch.word
     at = 0
     for i in range(len(rows)):
         row = rows[i]
         if kinds[row] == 1:
             count = tokenize(buf, begins[row], sizes[row], letters, tokens, angled)
             if count >= 8:
-                at = _shingles(tokens, count, sizes[row] // 16 + 16, keys[6], keys[7], scratch, shingles, at)
+                at = _shingles(tokens, count, sizes[row] // 16 + 16, keys[6], keys[7], word, shingles, at)
         shingle_offsets[i + 1] = at
 
 
@@ -310,7 +327,7 @@ def measure_prompts(
     _prompts(
         buf, begins, sizes, kinds, rows, LETTERS, quantiser.projection, LOG_WEIGHTS, quantiser.topics,
         quantiser.topic_norms, quantiser.cells, quantiser.cell_norms, *_PHRASES, keys,
-        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets, out.shingles,
+        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets, out.shingles, Scratch.new(),
     )  # fmt: skip
     return out
 
@@ -326,5 +343,5 @@ def measure_responses(
     """Sampled shingles of the responses as CSR (offsets int32[n+1], hashes int64)."""
     offsets = np.zeros(len(rows) + 1, np.int32)
     shingles = np.empty(_capacity(sizes, kinds, rows), np.int64)
-    _responses(buf, begins, sizes, kinds, rows, LETTERS, keys, offsets, shingles)
+    _responses(buf, begins, sizes, kinds, rows, LETTERS, keys, offsets, shingles, Scratch.new())
     return offsets, shingles

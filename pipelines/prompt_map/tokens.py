@@ -9,8 +9,9 @@ import unicodedata
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pipelines.ingest.simd import kernel
 
 BUCKETS: Final = 1 << 17
 VECTOR_TOKENS: Final = 256
@@ -32,7 +33,7 @@ def _letters() -> NDArray[np.int32]:
 LETTERS: Final = _letters()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def tokenize(
     buf: NDArray[np.uint8],
     begin: int,
@@ -106,13 +107,13 @@ def tokenize(
     return count
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def bucket(token: np.uint64) -> np.int64:
     """The bucket of a token: 17 bits of its hash, mixed."""
     return np.int64((token * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(47))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def term_counts(
     tokens: NDArray[np.uint64],
     count: int,

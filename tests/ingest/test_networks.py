@@ -35,6 +35,7 @@ def cut(*addresses: str) -> list[bytes]:
         begins,
         sizes,
         out,
+        np.zeros(12, np.int64),
     )
     return [out[b : b + s].tobytes() for b, s in zip(begins.tolist(), sizes.tolist(), strict=True)]
 

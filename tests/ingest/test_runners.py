@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import UsageError
-from pipelines.ingest.runners import RUNNERS, make_runner
+from pipelines.ingest.runners import PRISM_VARIABLE, RUNNERS, make_runner, runner_flags
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
 from tests.ingest.lakes import new_lake, rejects, rows, run, write_log
@@ -45,21 +45,15 @@ def _same(lake: Lake, reference: Lake) -> None:
     assert len(ours) == 2
 
 
-def _prism() -> str | None:
-    return os.environ.get("SCARECROW_PRISM") or shutil.which("prism")
-
-
 def test_prism(tmp_path: Path, source: Path, reference: Lake, fitted: FittedMap) -> None:
-    binary = _prism()
-    if binary is None:
+    if os.environ.get(PRISM_VARIABLE) is None and shutil.which("prism") is None:
         pytest.skip(
             "NO PRISM: `go install github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0` and SCARECROW_PRISM=path"
         )
     lake = new_lake(tmp_path / "lake", fitted)
-    options = (f"--prism_location={binary}", "--job_server_timeout=3600", "--environment_type=LOOPBACK")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Beam's and grpc's own, about sockets they leave open
-        run(lake, str(source), 60_000, cycle_bytes=250_000, runner="prism", runner_options=options, shards=2)
+        run(lake, str(source), 60_000, cycle_bytes=250_000, runner="prism", shards=2)
     _same(lake, reference)
 
 
@@ -87,6 +81,14 @@ def test_dask(tmp_path: Path, source: Path, reference: Lake, fitted: FittedMap, 
     _same(lake, reference)
     written = pa.table(lake.hours().get_add_actions(flatten=True))
     assert written.num_rows > rows(lake)["epoch_hour"].unique().to_pylist().__len__()
+
+
+def test_prism_without_its_binary_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PRISM_VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="needs the prism binary"):
+        runner_flags("prism", ())
+    assert "--prism_location=x" in runner_flags("prism", ("--prism_location=x",))
 
 
 def test_unknown_runner() -> None:
