@@ -93,8 +93,8 @@ def month(folder: Path, days: int, accounts: int) -> dict[str, object]:
                 _label(folder / "mart.duckdb")
             seconds.append(sum(parts))
             print(
-                f"{key}  ingest {parts[0]:5.1f} s  rank {parts[1]:5.1f} s  alerts {parts[2]:4.1f} s  {ranked:4} accounts "
-                f"{groups:2} campaigns  best score {worst:5.1f}  told {told[-1]}",
+                f"{key}  ingest {parts[0]:5.1f} s  rank {parts[1]:5.1f} s  alerts {parts[2]:4.1f} s  "
+                f"{ranked:4} accounts {groups:2} campaigns  best score {worst:5.1f}  told {told[-1]}",
                 flush=True,
             )
     with open_mart(str(folder / "mart.duckdb")) as opened:

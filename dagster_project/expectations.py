@@ -5,9 +5,11 @@ that happens inside `examine` only. Not here: which tables are checked, and Dags
 """
 
 import json
+import logging
 import os
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +17,7 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 
 ID_COLUMNS: Final = ("account_id", "campaign_id", "id", "subject_id")
 """Columns whose values may be shown as samples. Nothing else of a row is: it may come from a log."""
@@ -71,15 +74,12 @@ def examine(name: str, table: pa.Table) -> Examined:
 
 def _examine(name: str, table: pa.Table) -> Examined:
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     suite = load_suite(name)
     columns = {rule["kwargs"]["column"] for rule in suite["expectations"] if "column" in rule["kwargs"]}
     columns |= {c for rule in suite["expectations"] for c in rule["kwargs"].get("column_list", ())}
     shown = next((c for c in ID_COLUMNS if c in table.column_names), None)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("scarecrow").add_dataframe_asset(name)
+    asset = _context().data_sources.add_or_update_pandas("scarecrow").add_dataframe_asset(name)
     frame = table.select([c for c in table.column_names if c in columns or c == shown]).to_pandas()
     batch = asset.add_batch_definition_whole_dataframe(name).get_batch({"dataframe": frame})
     results = batch.validate(
@@ -88,6 +88,18 @@ def _examine(name: str, table: pa.Table) -> Examined:
     ).results
     failed = [_rule(result, shown) for result in results if not result.success]
     return Examined(table.num_rows, len(results), failed)
+
+
+@cache
+def _context() -> "EphemeralDataContext":
+    """One per process: each makes a folder of its own."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
 
 
 def _rule(result: "ExpectationValidationResult", shown: str | None) -> Rule:

@@ -17,7 +17,7 @@ GRAPH = defs.resolve_asset_graph()
 
 
 def snapshot() -> dict[str, object]:
-    """What `tests/dagster_project/graph.json` holds. To accept a change: `python -m tests.dagster_project.test_definitions`."""
+    """What graph.json beside this file holds. To accept a change: `python -m tests.dagster_project.test_definitions`."""
     repository = defs.get_repository_def()
     return {
         "assets": {
@@ -58,7 +58,9 @@ def test_every_asset_says_what_it_is(key: dg.AssetKey) -> None:
 
 
 def test_everything_that_stays_has_a_freshness_policy() -> None:
-    with_policy = {k.to_user_string() for k in GRAPH.get_all_asset_keys() if GRAPH.get(k).freshness_policy is not None}
+    with_policy = {
+        k.to_user_string() for k in GRAPH.get_all_asset_keys() if GRAPH.get(k).freshness_policy is not None
+    }
     assert with_policy == {"account_hours", "account_days", "prompt_map", "mart"}
 
 
@@ -86,7 +88,9 @@ def test_definitions_load_quickly_and_import_nothing_heavy() -> None:
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     seconds, heavy = said.split(" ", 1)
     assert heavy.strip() == "[]"
-    assert float(seconds) < 6  # of processor time, about 2 on a quiet machine; this one also catches a slow import
+    assert (
+        float(seconds) < 6
+    )  # of processor time, about 2 on a quiet machine; this one also catches a slow import
 
 
 if __name__ == "__main__":

@@ -29,7 +29,9 @@ def mart(tmp_path_factory: pytest.TempPathFactory, gatekeeper: Gatekeeper) -> Pa
     path = tmp_path_factory.mktemp("gated") / "mart.duckdb"
     told: list[tuple[str, str]] = []
     rank_in_process(
-        ranking(small_world()[1], path, FIRST_MS + 5 * DAY_MS), gatekeeper, lambda step, event, facts: told.append((step, event))
+        ranking(small_world()[1], path, FIRST_MS + 5 * DAY_MS),
+        gatekeeper,
+        lambda step, event, facts: told.append((step, event)),
     )
     assert [step for step, event in told if event == "done"] == [name for name, _ in steps.STEPS]
     return path
@@ -61,8 +63,14 @@ def no_probability(found: Detection) -> Detection:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (scores_up, r"the gate audits on draft/suspect_accounts failed \(reasons_sum_to_score: \d+ rows\); the mart "),
-        (no_probability, r"the gate expectations on draft/suspect_accounts failed \(.*p_value fails for \d+ of them\)"),
+        (
+            scores_up,
+            r"the gate audits on draft/suspect_accounts failed \(reasons_sum_to_score: \d+ rows\); the mart ",
+        ),
+        (
+            no_probability,
+            r"the gate expectations on draft/suspect_accounts failed \(.*p_value fails for \d+ of them\)",
+        ),
     ],
 )
 def test_a_broken_ranking_is_not_published(
@@ -79,21 +87,21 @@ def test_a_broken_ranking_is_not_published(
     assert not list((mart.parent / f".{mart.name}.work").glob("*"))
 
 
-def test_a_step_that_fails_is_one_sentence(mart: Path, gatekeeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_is_one_sentence(
+    mart: Path, gatekeeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = mart.read_bytes()
 
     def fails(found: Detection) -> Detection:
         raise ScarecrowError("the ground gave way; step back")
 
     broken(monkeypatch, fails)
-    with pytest.raises(ScarecrowError, match="^the ground gave way; step back$"):
+    with pytest.raises(ScarecrowError, match=r"^the ground gave way; step back$"):
         rank_in_process(ranking(small_world()[1], mart), gatekeeper)
     assert mart.read_bytes() == before
 
 
-def test_a_run_by_partition_publishes_as_of_its_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_by_partition_publishes_as_of_its_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job of the schedules and backfills, with its own resource and its own checks."""
     monkeypatch.setenv("SCARECROW_LAKE__PATH", str(small_world()[1].path))
     monkeypatch.setenv("SCARECROW_MART__PATH", str(tmp_path / "mart.duckdb"))
@@ -104,7 +112,9 @@ def test_a_run_by_partition_publishes_as_of_its_day(
         assert result.success
         gates = result.get_asset_check_evaluations()
         assert len(gates) > 20
-        assert [g.check_name for g in gates if not g.passed and g.severity == dg.AssetCheckSeverity.ERROR] == []
+        assert [
+            g.check_name for g in gates if not g.passed and g.severity == dg.AssetCheckSeverity.ERROR
+        ] == []
         with open_mart(str(tmp_path / "mart.duckdb")) as opened:
             assert opened.rows("SELECT strftime(max(as_of), '%Y-%m-%d') FROM runs") == [(in_force,)]
     with open_mart(str(tmp_path / "mart.duckdb")) as opened:

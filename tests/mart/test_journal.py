@@ -34,7 +34,9 @@ def test_writers_take_turns(tmp_path: Path) -> None:
 
     def write(writer: int) -> None:
         for n in range(20):
-            journal.append(path, [{"writer": writer, "n": n, "text": "x" * 5000}, {"writer": writer, "n": -n}])
+            journal.append(
+                path, [{"writer": writer, "n": n, "text": "x" * 5000}, {"writer": writer, "n": -n}]
+            )
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))

@@ -39,7 +39,14 @@ def change(mart: Path, *statements: str) -> None:
 
 def test_the_same_mart_twice_moves_nothing(pair: tuple[Path, Path]) -> None:
     found = compare(*pair)
-    assert (found.entered, found.left, found.rose, found.fell, found.made_of, found.matched) == ([], [], [], [], {}, {})
+    assert (found.entered, found.left, found.rose, found.fell, found.made_of, found.matched) == (
+        [],
+        [],
+        [],
+        [],
+        {},
+        {},
+    )
 
 
 def test_what_moved_and_why(pair: tuple[Path, Path]) -> None:
@@ -63,9 +70,9 @@ def test_a_campaign_under_another_name_is_the_same(pair: tuple[Path, Path]) -> N
     a, b = pair
     with open_mart(str(a)) as opened:
         name = opened.rows("SELECT campaign_id FROM suspect_campaigns WHERE rank = 1")[0][0]
-    change(b, *(f"UPDATE {r} SET campaign_id = 'renamed' WHERE campaign_id = '{name}'"  # noqa: S608
+    change(b, *(f"UPDATE {r} SET campaign_id = 'renamed' WHERE campaign_id = '{name}'"
                 for r in ("suspect_campaigns", "campaign_members", "suspect_accounts")),
-           f"UPDATE campaign_reasons SET id = 'renamed' WHERE id = '{name}'")  # fmt: skip  # noqa: S608
+           f"UPDATE campaign_reasons SET id = 'renamed' WHERE id = '{name}'")  # fmt: skip
     found = compare(a, b)
     assert found.matched == {"renamed": name}
     assert (found.entered, found.left) == ([], [])
@@ -150,8 +157,8 @@ def label(mart: Path, count: int) -> None:
             INSERT INTO labels
             SELECT 'account', account_id, CASE WHEN campaign_id IS NULL THEN 'false_positive' ELSE 'true_positive' END,
                    'ana', 'x', ?::TIMESTAMPTZ, NULL
-            FROM (SELECT *, row_number() OVER (PARTITION BY campaign_id IS NULL ORDER BY rank) AS place FROM suspect_accounts)
-            WHERE place <= ?""",
+            FROM suspect_accounts
+            QUALIFY row_number() OVER (PARTITION BY campaign_id IS NULL ORDER BY rank) <= ?""",
             [AS_OF, count],
         )
         connection.execute("DELETE FROM family_weights")

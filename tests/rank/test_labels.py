@@ -44,7 +44,9 @@ def first(mart: Path, kind: str = "account") -> str:
     return str(rows(mart, f"SELECT {kind}_id FROM suspect_{kind}s ORDER BY rank LIMIT 1")[0][0])
 
 
-def verdict(subject: str, said: str, until_ms: int | None = None, kind: str = "account", at_ms: int = 1) -> Verdict:
+def verdict(
+    subject: str, said: str, until_ms: int | None = None, kind: str = "account", at_ms: int = 1
+) -> Verdict:
     return Verdict(kind, subject, said, "ana", "because", at_ms, until_ms)
 
 
@@ -62,7 +64,9 @@ def test_a_false_positive_goes_down_and_its_evidence_stays(mart: Path) -> None:
     assert [(score,)] == before
     assert rows(mart, "SELECT count(*) FROM account_reasons WHERE id = $1", subject) == reasons
     trail = rows(
-        mart, "SELECT event, before, after, author FROM audit_log WHERE subject_id = $1 ORDER BY event, changed_at", subject
+        mart,
+        "SELECT event, before, after, author FROM audit_log WHERE subject_id = $1 ORDER BY event, changed_at",
+        subject,
     )
     assert ("label", None, "false_positive", "ana") in trail
     assert [(b, a) for event, b, a, _ in trail if event == "state"][-1][1] == "suppressed"
@@ -90,31 +94,43 @@ def test_other_verdicts_do_not_move_it(mart: Path, said: str) -> None:
 
 def test_a_campaign_takes_its_members_down_but_those_with_a_verdict_of_their_own(mart: Path) -> None:
     campaign = first(mart, "campaign")
-    members = [str(m) for (m,) in rows(mart, "SELECT account_id FROM campaign_members WHERE campaign_id = $1", campaign)]
+    members = [
+        str(m)
+        for (m,) in rows(mart, "SELECT account_id FROM campaign_members WHERE campaign_id = $1", campaign)
+    ]
     labels.append(
         mart, [verdict(campaign, "benign", kind="campaign"), verdict(members[0], "true_positive")]
     )  # fmt: skip
     run(ranking(small_world()[1], mart))
     states = dict(
-        rows(mart, "SELECT account_id, state FROM suspect_accounts WHERE list_contains($1, account_id)", members)
+        rows(
+            mart,
+            "SELECT account_id, state FROM suspect_accounts WHERE list_contains($1, account_id)",
+            members,
+        )
     )
     assert states.pop(members[0]) != "suppressed"
     assert set(states.values()) == {"suppressed"}
-    assert rows(mart, "SELECT state FROM suspect_campaigns WHERE campaign_id = $1", campaign) == [("suppressed",)]
+    assert rows(mart, "SELECT state FROM suspect_campaigns WHERE campaign_id = $1", campaign) == [
+        ("suppressed",)
+    ]
 
 
 def test_the_newest_verdict_counts_in_whatever_order_they_came(mart: Path) -> None:
     subject = first(mart)
     labels.append(mart, [verdict(subject, "true_positive", at_ms=5), verdict(subject, "benign", at_ms=3)])
     run(ranking(small_world()[1], mart))
-    assert rows(mart, "SELECT label FROM suspect_accounts WHERE account_id = $1", subject) == [("true_positive",)]
+    assert rows(mart, "SELECT label FROM suspect_accounts WHERE account_id = $1", subject) == [
+        ("true_positive",)
+    ]
 
 
 def insert(mart: Path, subject: str, said: str = "benign") -> None:
     with duckdb.connect() as connection:
         connection.execute("ATTACH ? AS inbox", [str(inbox_file(mart))])
         connection.execute(
-            "INSERT INTO inbox.labels (subject_kind, subject_id, verdict, author, reason) VALUES ('account', ?, ?, 'bo', 'x')",
+            "INSERT INTO inbox.labels (subject_kind, subject_id, verdict, author, reason) "
+            "VALUES ('account', ?, ?, 'bo', 'x')",
             [subject, said],
         )
 
@@ -131,10 +147,14 @@ def test_rows_of_the_inbox_are_taken_once(mart: Path) -> None:
     ]  # fmt: skip
     assert all(abs(v.at_ms - time.time() * 1000) < 600_000 for v in taken)
     assert take_inbox(mart).labels == 0
-    assert rows(mart, "SELECT state FROM suspect_accounts WHERE account_id = $1", subject) == [("suppressed",)]
+    assert rows(mart, "SELECT state FROM suspect_accounts WHERE account_id = $1", subject) == [
+        ("suppressed",)
+    ]
 
 
-def test_a_kill_between_taking_and_emptying_takes_nothing_twice(mart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_taking_and_emptying_takes_nothing_twice(
+    mart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_inbox(mart)
     insert(mart, "acct-1")
     before = inbox_file(mart).read_bytes()
@@ -147,23 +167,25 @@ def test_a_kill_between_taking_and_emptying_takes_nothing_twice(mart: Path, monk
 @pytest.mark.parametrize(
     "values",
     [
-        ("account", "a", "guilty", "bo", "x"), ("person", "a", "benign", "bo", "x"), ("account", "", "benign", "bo", "x"),
-        ("account", "a", "benign", "", "x"), ("account", "a", "benign", "bo", None),
+        ("account", "a", "guilty", "bo", "x"), ("person", "a", "benign", "bo", "x"),
+        ("account", "", "benign", "bo", "x"), ("account", "a", "benign", "", "x"), ("account", "a", "benign", "bo", None),
     ],
 )  # fmt: skip
 def test_the_inbox_refuses_what_makes_no_sense(mart: Path, values: tuple[str | None, ...]) -> None:
     make_inbox(mart)
     with duckdb.connect(str(inbox_file(mart))) as connection, pytest.raises(duckdb.ConstraintException):
         connection.execute(
-            "INSERT INTO labels (subject_kind, subject_id, verdict, author, reason) VALUES (?, ?, ?, ?, ?)", list(values)
+            "INSERT INTO labels (subject_kind, subject_id, verdict, author, reason) VALUES (?, ?, ?, ?, ?)",
+            list(values),
         )
 
 
 def test_an_inbox_that_an_analyst_holds_waits(mart: Path) -> None:
     make_inbox(mart)
     insert(mart, "acct-1")
+    hold = f"import duckdb; c = duckdb.connect({str(inbox_file(mart))!r}); print('in', flush=True); input()"
     holder = subprocess.Popen(
-        [sys.executable, "-c", f"import duckdb; c = duckdb.connect({str(inbox_file(mart))!r}); print('in', flush=True); input()"],
+        [sys.executable, "-c", hold],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -189,7 +211,10 @@ def test_the_command_and_its_mistakes(mart: Path, capsys: pytest.CaptureFixture[
         ([subject, "benign", *given, "--until", "2020-01-01"], "is over already"),
         (["acct-nobody", "benign", *given], "has no account or campaign acct-nobody"),
         ([subject, "benign", "--mart", str(mart)], "needs ID, VERDICT, --by and --reason"),
-        ([subject, "benign", "--by", " ", "--reason", "x", "--mart", str(mart)], "needs an author and a reason"),
+        (
+            [subject, "benign", "--by", " ", "--reason", "x", "--mart", str(mart)],
+            "needs an author and a reason",
+        ),
     ):
         assert scarecrow(["label", *arguments]) == 2
         err = capsys.readouterr().err
@@ -198,7 +223,9 @@ def test_the_command_and_its_mistakes(mart: Path, capsys: pytest.CaptureFixture[
     assert len(read_labels(mart)) == 1
 
 
-def test_a_csv_is_taken_whole_or_not_at_all(mart: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_csv_is_taken_whole_or_not_at_all(
+    mart: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a, b = (str(r[0]) for r in rows(mart, "SELECT account_id FROM suspect_accounts ORDER BY rank LIMIT 2"))
     file = tmp_path / "labels.csv"
     file.write_text(f"id,verdict,by,reason,until\n{a},benign,ana,x,2100-01-01\n{b},guilty,ana,x,\n")

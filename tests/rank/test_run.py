@@ -28,7 +28,9 @@ def test_every_relation_is_filled_as_it_says(mart: Path) -> None:
     assert rows["runs"] == 1
     assert rows["family_weights"] == 7
     assert rows["audit_log"] > 0
-    assert all(rows[name] > 0 for name in ("account_reasons", "account_activity", "sources", "ranking_history"))
+    assert all(
+        rows[name] > 0 for name in ("account_reasons", "account_activity", "sources", "ranking_history")
+    )
 
 
 def test_the_workspace_is_gone(mart: Path) -> None:
@@ -81,7 +83,9 @@ def test_an_earlier_ranking_adds_to_the_history_and_does_not_replace(tmp_path: P
     assert content(path)["audit_log"] == changes
     with open_mart(str(path)) as opened:
         history = opened.rows("SELECT DISTINCT epoch_ms(as_of) FROM ranking_history ORDER BY 1")
-        changed = opened.rows("SELECT count(*) FROM changed_since(to_timestamp($1))", (FIRST_MS + 4 * DAY_MS) / 1000)
+        changed = opened.rows(
+            "SELECT count(*) FROM changed_since(to_timestamp($1))", (FIRST_MS + 4 * DAY_MS) / 1000
+        )
     assert history == [(FIRST_MS + 4 * DAY_MS,), (newest,)]
     assert changed[0][0] > 0
     facts = run(ranking(lake, path, FIRST_MS + 4 * DAY_MS, replace=True))
@@ -99,7 +103,8 @@ def test_days_in_order_carry_states_and_ids_on(tmp_path: Path) -> None:
     with open_mart(str(path)) as opened:
         after = dict(opened.rows("SELECT campaign_id, state FROM suspect_campaigns"))
         trail = opened.rows(
-            "SELECT subject_id, before, after FROM audit_log WHERE subject_kind = 'campaign' ORDER BY changed_at, subject_id"
+            "SELECT subject_id, before, after FROM audit_log WHERE subject_kind = 'campaign' "
+            "ORDER BY changed_at, subject_id"
         )
     kept = {name for (name,) in before} & set(after)
     assert kept
@@ -110,10 +115,13 @@ def test_days_in_order_carry_states_and_ids_on(tmp_path: Path) -> None:
         assert states[-1][1] == after[name]
 
 
-def test_a_ranking_that_dies_leaves_the_mart_in_force(mart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ranking_that_dies_leaves_the_mart_in_force(
+    mart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "mart.duckdb"
     path.write_bytes(mart.read_bytes())
     for name, _ in steps.STEPS:
+
         def die(ranking: steps.Ranking, name: str = name) -> steps.Facts:
             raise ScarecrowError(f"{name} died")
 
@@ -135,7 +143,9 @@ def test_a_mart_that_is_none_is_named(tmp_path: Path) -> None:
 def test_every_relation_and_column_has_a_comment(mart: Path) -> None:
     with duckdb.connect(str(mart), read_only=True) as connection:
         tables = connection.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall()
-        columns = connection.execute("SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal")
+        columns = connection.execute(
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+        )
         silent = [row[:2] for row in columns.fetchall() if not row[2]]
     assert tables
     assert all(comment for _, comment in tables)

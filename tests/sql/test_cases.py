@@ -46,7 +46,7 @@ def test_case(case: dict[str, Any]) -> None:
             if name in _RELATIONS:
                 schema = pa.schema([f.with_nullable(True) for f in _RELATIONS[name].arrow()])
                 connection.register("given", pa.Table.from_pylist(cleaned, schema=schema))
-                connection.execute(f"INSERT INTO {name} SELECT * FROM given")  # noqa: S608
+                connection.execute(f"INSERT INTO {name} SELECT * FROM given")
             else:
                 connection.register(name, pa.Table.from_pylist(cleaned))
         for name in case.get("staging", []):
