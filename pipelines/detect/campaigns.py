@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.detect.candidates import Group, SameSource, candidates, measure
+from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
+from pipelines.detect.communities import PHI_LIMIT, phi
 from pipelines.detect.evidence import Evidence
-from pipelines.detect.membership import FAMILIES, grow
+from pipelines.detect.membership import STRICTNESS, Frame, Held, frame, grow
 
 SEEDS: Final = 150
 """Seeds that are grown, best first."""
-LEAST_SEED: Final = -6.0
 OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
 FLOOR: Final = 8.0
@@ -70,55 +70,53 @@ class Campaigns:
         return sum(c.shown for c in self.found)
 
 
-def nats_by_family(evidence: Sequence[Evidence], size: int) -> NDArray[np.float64]:
-    """float64[accounts, families] in the order of FAMILIES; families that are not there add nothing."""
-    out = np.zeros((size, len(FAMILIES)))
+def own_nats(evidence: Sequence[Evidence], size: int) -> NDArray[np.float64]:
+    """float64[accounts]: what account-level evidence says of each, all families but coverage together. Coverage is
+    left out: harvesters are below ordinary users as often as above (METHOD section 5)."""
+    out = np.zeros(size)
     for e in evidence:
-        if e.family in FAMILIES:
-            out[:, FAMILIES.index(e.family)] += e.contribution
+        if e.family not in ("coverage", "group"):
+            out += e.contribution
     return out
 
 
-def _log(x: float, least: float = 0.05) -> float:
+def _log(x: float, least: float = 0.02) -> float:
     return float(np.log(max(x, least)))
 
 
 def seed_score(m: Mapping[str, float]) -> float:
-    """How promising a seed is: a screen, learned on simulated worlds; not part of any reason."""
-    pooled = (
-        8.4 * m.get("pooled_tempo", 0)
-        + 4.1 * m.get("pooled_elicitation", 0)
-        + 9.5 * m.get("pooled_linkage", 0)
-    )
+    """How promising a seed is: the logarithm of METHOD 3.2's ranking, less what its scatter says against one list."""
     return (
-        1.29 * float(np.log1p(max(m["list_ratio"], 0))) + 0.31 * float(np.log(min(m["size"], 60)))
-        + 4.2 * m["density"] + 5.3 * _log(1 - m["duplicates"]) + 15.0 * _log(1 - m["repeats"])
-        + 1.9 * _log(m["first_turns"]) + 3.7 * min(m["separation"], 0.3) - 0.45 * min(max(m["phi"] - 1, 0), 1)
-        + 1.24 * float(np.log(max(m["topics"], 1))) + 2.9 * float(np.log(min(max(m["prompts"], 1), 40)))
-        + float(np.clip(pooled, -3, 4)) - 20.9
+        _log(m["density"] * float(np.log2(m["size"])), 0.05) + 6 * _log(1 - m["duplicates"])
+        + 2 * _log(1 - m["repeats"]) + 2 * _log(m["first_turns"]) + 2 * _log(min(1.0, m["prompts"] / 20))
+        - 2 * max(0.0, m["phi"] - PHI_LIMIT)
     )  # fmt: skip
 
 
 def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
-    """What each measure of a grown group adds, in nats. Weights by logistic regression with sign constraints on
-    simulated worlds (dev seeds), towards round numbers; each measure stands against its value in an average group."""
-    k = m["size"]
-    own = float(np.clip(m["pooled"], -1, 1)) * float(np.sqrt(k))
+    """What each measure of a grown group adds, in nats: METHOD 3.2's ranking in logarithms, with the exponents that it
+    was found to need where groups have been grown, each measure against its value in a middling group."""
     return (
         Reason(
-            "one_list_over_own_interests", m["list_ratio"], 0.3 * (float(np.log1p(max(m["list_ratio"], 0))) - 4),
-            "people who work from one shared list",
+            "linked_pairs", m["density"], 1.5 * _log(m["density"] / 0.7, 0.07) - 3 * max(0.0, m["phi"] - 1.08),
+            "a popular interest",
         ),
-        Reason("membership_odds", m["odds"], 0.8 * float(np.clip(m["odds"], -4, 4)), "a popular interest"),
-        Reason("accounts_nearby", m["near"], 0.7 - m["near"], "a popular interest: many others ask much the same"),
-        Reason("group_size", k, 0.4 * float(np.log(min(k, 60) / 12)), "a large team"),
+        Reason("group_size", m["size"], _log(float(np.log2(m["size"])) / float(np.log2(10))), "a large team"),
         Reason(
-            "shared_prompts", m["duplicates"], 12.0 * _log(1 - m["duplicates"]), "shared exercises or one application"
+            "accounts_nearby", m["near"], 0.3 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
+            "a popular interest: many others ask much the same",
         ),
-        Reason("repeated_prompts", m["repeats"], 16.0 * _log(1 - m["repeats"]), "people try again"),
-        Reason("first_turns", m["first_turns"], 0.6 * _log(m["first_turns"]), "people talk on"),
-        Reason("topics", m["topics"], 0.9 * float(np.log(max(m["topics"], 1) / 12)), "work in many fields"),
-        Reason("members_own_evidence", m["pooled"], 0.8 * own, "see the reasons of the members"),
+        Reason(
+            "shared_prompts", m["duplicates"], 6.0 * _log(1 - m["duplicates"]), "shared exercises or one application"
+        ),
+        Reason("repeated_prompts", m["repeats"], 12.0 * _log(1 - m["repeats"]), "people try again"),
+        Reason("first_turns", m["first_turns"], 3.0 * _log(m["first_turns"], 0.05), "people talk on"),
+        Reason("prompts_per_account", m["prompts"], 2.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
+        Reason(
+            "members_own_evidence", m["pooled"],
+            0.5 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
+            "see the reasons of the members",
+        ),
         Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
@@ -127,7 +125,6 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
 class _Grown:
     members: NDArray[np.int64]
     odds: NDArray[np.float64]
-    measures: Mapping[str, float]
     reasons: tuple[Reason, ...]
 
     @property
@@ -138,49 +135,74 @@ class _Grown:
 def find(same: SameSource, evidence: Sequence[Evidence], previous: pa.Table) -> Campaigns:
     """Campaigns of the accounts. previous: rows of `schemas.mart.CAMPAIGN_MEMBERS` of the last ranking."""
     accounts = same.accounts
-    size = len(accounts)
-    nats = nats_by_family(evidence, size)
-    rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.5))
-    grown = _grow_seeds(same, candidates(same, evidence), rows, nats)
+    own = own_nats(evidence, len(accounts))
+    rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.6))
     kept: list[_Grown] = []
-    taken = np.full(size, -1, dtype=np.int64)
-    for group in grown:
-        if float((taken[group.members] >= 0).mean()) >= OVERLAP:
+    taken = np.zeros(len(accounts), dtype=bool)
+    for group in _grow_seeds(same, candidates(same), rows, own):
+        if float(taken[group.members].mean()) >= OVERLAP:
             continue
         kept.append(group)
-        taken[group.members[taken[group.members] < 0]] = len(kept) - 1
+        taken[group.members] = True
     return _assign(same, kept, rows, previous)
 
 
 def _grow_seeds(
-    same: SameSource, groups: Sequence[Group], rows: NDArray[np.int64], nats: NDArray[np.float64]
+    same: SameSource, groups: Sequence[Group], rows: NDArray[np.int64], own: NDArray[np.float64]
 ) -> list[_Grown]:
     """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
-    scored = sorted(
-        ((seed_score(g.measures), g) for g in groups), key=lambda s: (-s[0], s[1].members.tobytes())
-    )
+    if len(rows) == 0 or not groups:
+        return []
+    f = frame(same, rows, own)
+    nearby = [neighbours_of(graph.links, len(same.accounts)) for graph in same.graphs]
+    ranked = sorted(groups, key=lambda g: (-seed_score(g.measures), g.members.tobytes()))
     covered: list[NDArray[np.int64]] = []
     seen: set[bytes] = set()
     grown: list[_Grown] = []
-    pooled = {family: nats[:, i] for i, family in enumerate(FAMILIES)}
-    own = nats.sum(axis=1)
-    for score, group in scored:
-        if score < LEAST_SEED or len(covered) >= SEEDS:
+    for group in ranked:
+        if len(covered) >= SEEDS:
             break
         if any(np.isin(group.members, other).mean() > 0.6 for other in covered):
             continue
         covered.append(group.members)
-        members, odds = grow(same, group.members, rows, nats)
-        if len(members) < SMALLEST or members.tobytes() in seen:
-            continue
-        seen.add(members.tobytes())
-        m = measure(same, members, pooled)
-        m["odds"] = float(np.median(odds[np.searchsorted(rows, members)]))
-        m["near"] = float(np.log1p((odds > -2).sum()) - np.log(len(members)))
-        m["pooled"] = float(own[members].mean())
-        m["one_org"] = same.accounts.one_org_share(members)
-        grown.append(_Grown(members, odds, m, group_reasons(m)))
+        tried = [
+            _measured(f, nearby, own, *found)
+            for strictness in STRICTNESS
+            if (found := grow(f, group.members, group.graph, strictness)) is not None
+        ]
+        best = max(tried, key=lambda g: g.score, default=None)
+        if best is not None and best.members.tobytes() not in seen:
+            seen.add(best.members.tobytes())
+            grown.append(best)
     return sorted(grown, key=lambda g: (-g.score, g.members.tobytes()))
+
+
+def _measured(
+    f: Frame,
+    nearby: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    own: NDArray[np.float64],
+    members: NDArray[np.int64],
+    held: Held,
+) -> _Grown:
+    """A grown group with its reasons. Linked pairs and scatter count in the view that speaks for it most."""
+    same = f.same
+    m = habits(same.accounts, members)
+    ratios = held.ratio[np.searchsorted(f.rows, members)]
+    typical = float(np.quantile(ratios, 0.25))
+    m["near"] = float((held.ratio > typical).sum() - (ratios > typical).sum())
+    m["pooled"] = float(own[members].mean())
+    m["one_org"] = same.accounts.one_org_share(members)
+    views = []
+    for graph, (offsets, neighbours) in zip(same.graphs, nearby, strict=True):
+        visible = members[graph.vectors.n[members] >= 2]
+        if len(visible) >= SMALLEST:
+            views.append(
+                (density(offsets, neighbours, members, len(same.accounts)), phi(graph.vectors.take(visible)))
+            )
+    dense, scatter = max(
+        views, key=lambda v: 1.5 * _log(v[0], 0.05) - 3 * max(0.0, v[1] - 1.08), default=(0.0, 1.0)
+    )
+    return _Grown(members, held.odds, group_reasons(m | {"density": dense, "phi": scatter}))
 
 
 def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -200,7 +222,7 @@ def _assign(
     owner = np.full(size, -1, dtype=np.int64)
     odds_of = np.full(size, -np.inf)
     for place, group in enumerate(groups):
-        value = np.maximum(FLOOR + _both(1.5 * group.score, group.odds + 1), 0.0)
+        value = np.maximum(FLOOR + _both(1.5 * group.score, 0.5 * group.odds), 0.0)
         better = value > worth[rows]
         worth[rows[better]] = value[better]
         best[rows[better]] = place

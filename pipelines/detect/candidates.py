@@ -3,7 +3,6 @@
 Belongs here: the search over views and the measures of a group. Not here: what the measures are worth (`campaigns`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from pipelines.detect.accounts import Accounts
 from pipelines.detect.communities import cut, leiden, phi
 from pipelines.detect.disjointness import overlap
-from pipelines.detect.evidence import Evidence
-from pipelines.detect.list_model import Urn, fit_list, fit_urn
+from pipelines.detect.list_model import Urn, fit_urn
 from pipelines.detect.same_source import (
     Links,
     Vectors,
@@ -94,7 +92,7 @@ def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int)
     )
 
 
-def _neighbours(links: Links, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def neighbours_of(links: Links, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Compressed adjacency: (offsets int64[size + 1], neighbours)."""
     ends = np.concatenate([links.a, links.b])
     others = np.concatenate([links.b, links.a])
@@ -102,56 +100,44 @@ def _neighbours(links: Links, size: int) -> tuple[NDArray[np.int64], NDArray[np.
     return np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=size)))).astype(np.int64), others[order]
 
 
-def candidates(same: SameSource, evidence: Sequence[Evidence]) -> list[Group]:
-    """Groups of all views, each set of members once, with their measures."""
+def candidates(same: SameSource) -> list[Group]:
+    """Groups of all views, each set of members once, with the measures of METHOD 3.2."""
     size = len(same.accounts)
-    pooled: dict[str, NDArray[np.float64]] = {}
-    for e in evidence:
-        pooled[e.family] = pooled.get(e.family, np.zeros(size)) + e.contribution
     found: list[Group] = []
     seen: set[bytes] = set()
     for place, graph in enumerate(same.graphs):
-        offsets, neighbours = _neighbours(graph.links, size)
-        degree = np.diff(offsets)
-        inside = np.zeros(size, dtype=bool)
+        offsets, neighbours = neighbours_of(graph.links, size)
         for community in cut(graph.vectors, leiden(graph.links, RESOLUTIONS, seed=0)):
             members = community.members
             if len(members) < SMALLEST or members.tobytes() in seen:
                 continue
             seen.add(members.tobytes())
-            inside[members] = True
-            linked = sum(int(inside[neighbours[offsets[m] : offsets[m + 1]]].sum()) for m in members.tolist())
-            inside[members] = False
-            k = len(members)
-            measures = measure(same, members, pooled)
-            measures["density"] = linked / (k * (k - 1))
-            measures["separation"] = linked / max(int(degree[members].sum()), 1)
+            measures = habits(same.accounts, members)
+            measures["density"] = density(offsets, neighbours, members, size)
             measures["phi"] = phi(graph.vectors.take(members))
             found.append(Group(members, place, measures))
     return found
 
 
-def measure(
-    same: SameSource, members: NDArray[np.int64], pooled: dict[str, NDArray[np.float64]]
-) -> dict[str, float]:
-    """What is measured of a group whatever the view. pooled: nats of each account-level family, float64[accounts]."""
-    accounts = same.accounts
-    fitted = fit_list(accounts.histogram, same.urn, members)
+def density(
+    offsets: NDArray[np.int64], neighbours: NDArray[np.int64], members: NDArray[np.int64], size: int
+) -> float:
+    """Share of the pairs of members that are linked."""
+    inside = np.zeros(size, dtype=bool)
+    inside[members] = True
+    linked = sum(int(inside[neighbours[offsets[m] : offsets[m + 1]]].sum()) for m in members.tolist())
+    return linked / (len(members) * (len(members) - 1))
+
+
+def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:
+    """What is measured of a group whatever the view."""
     shared = overlap(accounts, members)
-    cells = np.asarray(accounts.histogram[members].sum(axis=0)).ravel()
-    topics = cells.reshape(-1, 32).sum(axis=1) / max(cells.sum(), 1)
-    touched = topics[topics > 0]
     return {
         "size": float(len(members)),
-        "list_ratio": float(np.quantile(fitted.ratio, 0.25)),
-        "list_ratio_median": float(np.median(fitted.ratio)),
-        "list_share": float(np.median(fitted.share)),
         "duplicates": shared.duplicated,
         "repeats": float(
             np.average(accounts.repeats[members], weights=np.maximum(accounts.prompts[members], 1))
         ),
         "first_turns": float(np.average(accounts.first_turns[members], weights=accounts.requests[members])),
         "prompts": float(np.median(accounts.prompts[members])),
-        "topics": float(np.exp(-(touched * np.log(touched)).sum())),
-        **{f"pooled_{family}": float(nats[members].mean()) for family, nats in pooled.items()},
     }

@@ -8,6 +8,7 @@ prompt judged by the account's other prompts (leave-one-out), and with its own p
 Belongs here: the urn, the list, the ratio. Not here: where groups come from (`communities`, `sub_traffic`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,26 +16,24 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.special import gammaln
 
 SHARES: Final = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98])
 """Shares of list prompts that are tried; the best one counts."""
-PRIOR_PROMPTS: Final = 20.0
+PRIOR_PROMPTS: Final = 50.0
 """Weight of the population in a list's distribution, in prompts."""
 _STEPS: Final = 4
-_URNS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_URNS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e6)
+"""Concentrations that are tried, in prompts; the last one is the population itself."""
+_LEAST: Final = 1e-9
 _CAP: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Urn:
     """The population's prompts. ordinary: float64[cells], mean of the accounts' shares, each capped at 0.05 (METHOD
-    3.4). topics, cells: concentration of the two urns, in prompts. own: float64[nnz], probability of each entry of
-    the histogram under the account's other prompts."""
+    3.4). own: float64[nnz], probability of each entry of the histogram under the account's other prompts."""
 
     ordinary: NDArray[np.float64]
-    topics: float
-    cells: float
     own: NDArray[np.float64]
 
 
@@ -70,37 +69,40 @@ def _topic_counts(
     return owner, topic, count[key]
 
 
-def fit_urn(histogram: csr_matrix, topics: int, sample: int = 4_000) -> Urn:
-    """Concentrations by maximum likelihood over at most `sample` accounts with at least six prompts, evenly spaced."""
+def fit_urn(histogram: csr_matrix, topics: int) -> Urn:
+    """Every account's own urn: both concentrations by leave-one-out likelihood, each for itself.
+
+    One concentration for everybody would call every broad account (a gateway, a person of many interests) a member
+    of every broad list; with its own, what speaks for a list is only what the account's own breadth does not explain.
+    """
     ordinary = ordinary_shares(histogram)
-    total = np.asarray(histogram.sum(axis=1)).ravel()
-    rows = np.flatnonzero(total >= 6)
-    rows = rows[:: max(1, -(-len(rows) // sample))]
+    size = histogram.shape[0]
     per_topic = np.bincount(np.arange(len(ordinary)) // (len(ordinary) // topics), weights=ordinary)
-    part = histogram[rows]
-    owner, topic, count = _topic_counts(part, topics)
-    inside = ordinary[part.indices] / per_topic[topic]
-    # One entry per account and topic, for the terms that belong to a whole topic.
-    _, first = np.unique(owner * topics + topic, return_index=True)
-    by_topic = [
-        float((gammaln(a * per_topic[topic[first]] + count[first]) - gammaln(a * per_topic[topic[first]])).sum()
-              + (gammaln(a) - gammaln(a + total[rows])).sum())
-        for a in _URNS
-    ]  # fmt: skip
-    by_cell = [
-        float(
-            (gammaln(a * inside + part.data) - gammaln(a * inside)).sum()
-            + (gammaln(a) - gammaln(a + count[first])).sum()
-        )
-        for a in _URNS
-    ]
-    a, b = _URNS[int(np.argmax(by_topic))], _URNS[int(np.argmax(by_cell))]
     owner, topic, count = _topic_counts(histogram, topics)
-    own = (
-        (a * per_topic[topic] + count - 1) / (a + total[owner] - 1)
-        * (b * ordinary[histogram.indices] / per_topic[topic] + histogram.data - 1) / (b + count - 1)
-    )  # fmt: skip
-    return Urn(ordinary, a, b, own)
+    total = np.asarray(histogram.sum(axis=1)).ravel()[owner]
+    of_topic = per_topic[topic]
+    of_cell = ordinary[histogram.indices] / of_topic
+    by_topic = _best_of(
+        [(a * of_topic + count - 1) / (a + total - 1) for a in _URNS], histogram.data, owner, size
+    )
+    by_cell = _best_of(
+        [(a * of_cell + histogram.data - 1) / (a + count - 1) for a in _URNS], histogram.data, owner, size
+    )
+    return Urn(ordinary, np.maximum(by_topic * by_cell, _LEAST))
+
+
+def _best_of(
+    tried: Sequence[NDArray[np.float64]], counts: NDArray[np.float64], owner: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    """For every account the alternative under which its entries are likeliest."""
+    best = np.full(size, -np.inf)
+    chosen = np.empty(len(counts))
+    for probability in tried:
+        fit = np.bincount(owner, weights=counts * np.log(np.maximum(probability, _LEAST)), minlength=size)
+        better = fit > best
+        best[better] = fit[better]
+        chosen[better[owner]] = probability[better[owner]]
+    return chosen
 
 
 @njit(cache=True, nogil=True)

@@ -1,110 +1,168 @@
 """Who belongs to a list: every account held against the list that a seed group shares (METHOD 3.3).
 
-Pairs are noisy; a list pooled over a group is known well, so an account is judged by its own noise only.
+Pairs are noisy; a list pooled over a group is known well, so an account is judged by its own noise only. The
+log-odds are a sum of terms that each have a reading, not a fitted black box:
 
-Belongs here: measures of an account against a group, the weights that turn them into log-odds, growth of a seed. Not
-here: whether the group is a campaign (`campaigns`).
+    min(log likelihood ratio of list over own urn, 14)        prompts that the list explains and the account does not
+    + 7 (share of the members it is linked to - 1/2)           the pairwise test, in the view that links it best
+    + 4 ln(1 - repeats) + 2 ln(first turns)                    a harvester buys an answer once and does not talk on
+    - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
+    - max(0, prompts shared with members - 12 %)               a harvester never pays twice
+    + own evidence, - 4 (few accounts belong to any list)
+
+Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from pipelines.detect.accounts import LONG_PROMPT, Accounts
 from pipelines.detect.candidates import SameSource
 from pipelines.detect.list_model import fit_list, ratios_to
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
-_Z_CLIP: Final = 8.0
-FAMILIES: Final = ("tempo", "coverage", "diversity", "systematicity", "elicitation", "linkage")
-WEIGHTS: Final = (
-    0.044, 1.508, 2.029,
-    0.572, -0.181, 0.107, -0.126, -0.071, -0.143, -0.115, -0.080,
-    2.215, 0.789, 1.005,
-    1.857, 0.0, 0.0, 1.369, 0.0, 0.0,
-)  # fmt: skip
-"""Log-odds per unit of every column of `log_odds`: logistic regression over the accounts of simulated worlds (dev
-seeds) against the lists planted in them. Families whose sign made no sense there count for nothing."""
-INTERCEPT: Final = -9.766
+PRIOR: Final = 4.0
+MOST_RATIO: Final = 14.0
+LINKED: Final = 7.0
+"""Nats between an account linked to all members and one linked to none."""
+USUAL_DUPLICATES: Final = 0.12
+STRICTNESS: Final = (1.0, 0.2)
+"""Weights of a mean apart that are tried: strict for plain lists, lax for lists under cover."""
+_STEPS: Final = 4
+SMALLEST: Final = 4
 
 
-def against(same: SameSource, members: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Measures of `rows` against the list of `members`: float64[rows, 3 + 2 x views].
+@dataclass(frozen=True)
+class Frame:
+    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view the links
+    of those rows to all accounts, csr float32[r, accounts]. habit: float64[r], repeats, first turns and own evidence
+    in nats. prompt: int64[m], owner: int64[m], long: float64[accounts]: the longer prompts of all samples."""
 
-    Columns: log likelihood ratio (nats), its logarithm, share of list prompts, then for every view D2 to the group's
-    centre over the population's median, and D2 over its standard error (clipped). A member is taken out of list and
-    centre before it is measured.
-    """
+    same: SameSource
+    rows: NDArray[np.int64]
+    linked: tuple[csr_matrix, ...]
+    habit: NDArray[np.float64]
+    prompt: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    long: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Accounts held against a list. odds, ratio: float64[rows of the frame]."""
+
+    odds: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+
+
+def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64]) -> Frame:
+    """rows: int64, accounts that may belong to a list. own: float64[accounts], nats of account-level evidence."""
     accounts = same.accounts
-    fitted = fit_list(accounts.histogram, same.urn, members)
-    ratio, share = ratios_to(accounts.histogram, same.urn, rows, fitted.cells)
-    place = np.searchsorted(members, rows)
-    place = np.minimum(place, len(members) - 1)
-    inside = members[place] == rows
-    ratio[inside], share[inside] = fitted.ratio[place[inside]], fitted.share[place[inside]]
-    columns = [ratio, np.log1p(np.maximum(ratio, 0)), share]
+    size = len(accounts)
+    linked = []
     for graph in same.graphs:
-        v = graph.vectors
-        weight = np.minimum(v.n[members], HEAVIEST)
-        total = weight @ v.mean[members]
-        centre = total / max(weight.sum(), 1e-9)
-        apart = ((v.mean[rows] - centre) ** 2).sum(axis=1)
-        own = members[place[inside]]
-        mine = np.minimum(v.n[own], HEAVIEST)[:, None]
-        apart[inside] = (
-            (v.mean[own] - (total - mine * v.mean[own]) / np.maximum(weight.sum() - mine, 1e-9)) ** 2
-        ).sum(axis=1)
-        spread = float(np.sqrt(np.mean(v.spread[members] ** 2)))
-        d2 = apart - v.trace[rows] / np.maximum(v.n[rows], 1)
-        se = np.sqrt(2) * spread / np.maximum(v.n[rows], 1)
-        columns += [
-            d2 / max(float(np.median(d2)), 1e-6),
-            np.clip(d2 / np.maximum(se, 1e-9), -_Z_CLIP, _Z_CLIP),
-        ]
-    return np.stack(columns, axis=1)
-
-
-def log_odds(
-    same: SameSource, members: NDArray[np.int64], rows: NDArray[np.int64], nats: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Log-odds that each of `rows` belongs to the list of `members`: float64[rows].
-
-    nats: float64[accounts, families], what each account-level family adds, in the order of FAMILIES.
-    """
-    accounts = same.accounts
-    columns = np.column_stack(
-        [
-            against(same, members, rows),
-            np.log(1 - np.minimum(accounts.repeats[rows], 0.9)),
-            np.log(accounts.first_turns[rows] + 0.05),
-            np.log(np.maximum(accounts.prompts[rows], 1)),
-            nats[rows],
-        ]
+        ends = np.concatenate([graph.links.a, graph.links.b])
+        others = np.concatenate([graph.links.b, graph.links.a])
+        matrix = csr_matrix((np.ones(len(ends), np.float32), (ends, others)), shape=(size, size))
+        linked.append(matrix[rows])
+    habit = (
+        4 * np.log(np.maximum(1 - accounts.repeats, 0.05))
+        + 2 * np.log(np.maximum(accounts.first_turns, 0.05))
+        + own
+    )[rows]
+    prompt, owner = _long_prompts(accounts)
+    return Frame(
+        same, rows, tuple(linked), habit, prompt, owner, np.bincount(owner, minlength=size).astype(np.float64)
     )
-    odds: NDArray[np.float64] = columns @ np.array(WEIGHTS) + INTERCEPT
-    return odds
+
+
+def _long_prompts(accounts: Accounts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(number of the prompt, account) of every longer prompt in the samples."""
+    kept = accounts.sample.lengths > LONG_PROMPT
+    _, prompt = np.unique(accounts.sample.hashes[kept], return_inverse=True)
+    return prompt.astype(np.int64), accounts.sample.owner[kept]
+
+
+def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many longer prompts of each account another member asked too, float64[accounts]."""
+    inside = np.zeros(len(f.long), dtype=bool)
+    inside[members] = True
+    times = np.bincount(f.prompt[inside[f.owner]], minlength=int(f.prompt.max(initial=0)) + 1)
+    others = times[f.prompt] - inside[f.owner]
+    return np.bincount(f.owner, weights=(others > 0).astype(np.float64), minlength=len(f.long)).astype(np.float64)
+
+
+def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the (other) members that each row is linked to, in the view that links it best; float64[rows]."""
+    inside = np.zeros(len(f.long), dtype=np.float32)
+    inside[members] = 1
+    most = np.max([matrix @ inside for matrix in f.linked], axis=0)
+    return np.asarray(most / (len(members) - inside[f.rows]), dtype=np.float64)
+
+
+def apart(f: Frame, members: NDArray[np.int64], view: int) -> NDArray[np.float64]:
+    """D2 of each row's mean from the members' centre in standard errors, clipped to -6..8; float64[rows]. A member is
+    taken out of the centre before it is measured."""
+    v = f.same.graphs[view].vectors
+    rows = f.rows
+    weight = np.minimum(v.n[members], HEAVIEST)
+    total, mass = weight @ v.mean[members], max(float(weight.sum()), 1e-9)
+    distance = ((v.mean[rows] - total / mass) ** 2).sum(axis=1)
+    place = np.minimum(np.searchsorted(members, rows), len(members) - 1)
+    inside = members[place] == rows
+    own = members[place[inside]]
+    mine = np.minimum(v.n[own], HEAVIEST)[:, None]
+    distance[inside] = (
+        (v.mean[own] - (total - mine * v.mean[own]) / np.maximum(mass - mine, 1e-9)) ** 2
+    ).sum(axis=1)
+    n = np.maximum(v.n[rows], 1)
+    d2 = distance - v.trace[rows] / n - float(v.trace[members].mean()) / mass
+    spread = float(np.sqrt(np.mean(v.spread[members] ** 2)))
+    return np.asarray(np.clip(d2 / np.maximum(np.sqrt(2) * spread / n, 1e-9), -6, 8))
+
+
+def hold(f: Frame, members: NDArray[np.int64], view: int, strictness: float) -> Held:
+    """All rows of the frame held against the list of some members. A member's own prompts are taken out of it."""
+    accounts = f.same.accounts
+    fitted = fit_list(accounts.histogram, f.same.urn, members)
+    ratio, _ = ratios_to(accounts.histogram, f.same.urn, f.rows, fitted.cells)
+    place = np.minimum(np.searchsorted(f.rows, members), len(f.rows) - 1)
+    known = f.rows[place] == members
+    ratio[place[known]] = fitted.ratio[known]
+    shared = shared_with(f, members)[f.rows] - USUAL_DUPLICATES * f.long[f.rows] - 1
+    odds = (
+        np.minimum(ratio, MOST_RATIO)
+        + LINKED * (linked_share(f, members) - 0.5)
+        + f.habit
+        - strictness * np.maximum(apart(f, members, view) - 1.5, 0) ** 2
+        - np.clip(shared, 0, 12)
+        - PRIOR
+    )
+    return Held(odds, ratio)
 
 
 def grow(
-    same: SameSource,
-    seed: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    nats: NDArray[np.float64],
-    steps: int = 3,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(members, log-odds of all rows) of the list that a seed grows into. rows: float64 account rows that may join.
+    f: Frame, seed: NDArray[np.int64], view: int, strictness: float
+) -> tuple[NDArray[np.int64], Held] | None:
+    """The list that a seed grows into: (members, all rows held against it); None when nothing is left.
 
     Each step keeps whom the log-odds favour, at most doubling the group, so that a seed cannot run away in one step.
     """
-    members = seed
-    odds = log_odds(same, members, rows, nats)
-    for _ in range(steps):
-        limit = max(2 * len(members), 10)
-        order = np.argsort(-odds, kind="stable")[:limit]
-        joined = np.sort(rows[order[odds[order] > 0]])
-        if len(joined) < 3 or np.array_equal(joined, members):
+    members = np.intersect1d(seed, f.rows)
+    if len(members) < SMALLEST:
+        return None
+    held = hold(f, members, view, strictness)
+    for _ in range(_STEPS):
+        limit = max(2 * len(members), 12)
+        order = np.argsort(-held.odds, kind="stable")[:limit]
+        joined = np.sort(f.rows[order[held.odds[order] > 0]])
+        if len(joined) < SMALLEST or np.array_equal(joined, members):
             break
         members = joined
-        odds = log_odds(same, members, rows, nats)
-    return members, odds
+        held = hold(f, members, view, strictness)
+    return members, held

@@ -30,7 +30,8 @@ def test_members_under_cover_stand_out_and_people_do_not() -> None:
     histogram = csr_matrix(np.concatenate([people(400, rng), covered(30, rng, 30, 90)]))
     urn = fit_urn(histogram, TOPICS)
     fitted = fit_list(histogram, urn, np.arange(400, 430))
-    assert np.median(fitted.ratio) > 20
+    # Against the account's own breadth a member needs fewer nats to stand out than against a common one.
+    assert np.median(fitted.ratio) > 10
     assert 0.1 <= np.median(fitted.share) <= 0.5
     others, _ = ratios_to(histogram, urn, np.arange(400), fitted.cells)
     assert np.quantile(others, 0.99) < np.quantile(fitted.ratio, 0.1)
