@@ -262,7 +262,7 @@ class Quantiser:
 
     projection: float32[buckets, d], idf already multiplied in. topics: float32[d, T]; topic_norms: float32[T],
     half squared norms. cells: float32[T, d, C]; cell_norms: float32[T, C]. The kernels are compiled for d = 64
-    and T = C = 32. Raises ValueError for another shape.
+    and T = C = 32.
     """
 
     projection: NDArray[np.float32]
@@ -271,7 +271,8 @@ class Quantiser:
     cells: NDArray[np.float32]
     cell_norms: NDArray[np.float32]
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError where the kernels could not use it."""
         shapes = (self.projection.shape[1], self.topics.shape, self.cells.shape, self.cell_norms.shape)
         if shapes != (64, (64, 32), (32, 64, 32), (32, 32)):
             raise ValueError(f"a quantiser of another shape than the kernels are compiled for: {shapes}")
@@ -318,7 +319,11 @@ def measure_prompts(
     quantiser: Quantiser,
     keys: NDArray[np.uint64],
 ) -> PromptMeasures:
-    """Measure the prompts of the given rows. begins, sizes, kinds: spans of the prompt field over the block."""
+    """Measure the prompts of the given rows. begins, sizes, kinds: spans of the prompt field over the block.
+
+    Raises ValueError for a quantiser of another shape than the kernels are compiled for.
+    """
+    quantiser.check()
     n = len(rows)
     out = PromptMeasures(
         np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64),
@@ -327,7 +332,8 @@ def measure_prompts(
     _prompts(
         buf, begins, sizes, kinds, rows, LETTERS, quantiser.projection, LOG_WEIGHTS, quantiser.topics,
         quantiser.topic_norms, quantiser.cells, quantiser.cell_norms, *_PHRASES, keys,
-        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets, out.shingles, Scratch.new(),
+        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets,
+        out.shingles, Scratch.new(),
     )  # fmt: skip
     return out
 
