@@ -169,7 +169,7 @@ def draft_mart(ranking: Ranking) -> Facts:
     horizon: Horizon = work.get("horizon")
     found: Detection = work.get("detection")
     labels, calibrations = work.get("labels"), work.get("calibrations")
-    trail = audit_log.read_changes(ranking.mart) if ranking.with_labels else []
+    trail = audit_log.read_changes(ranking.known) if ranking.with_labels else []
     profiles = work.get("profiles").to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])
     links = pa.concat_tables([found.links, _shared(work.get("shared_links"), horizon, found.links.schema)])
     staged = {
@@ -191,7 +191,9 @@ def draft_mart(ranking: Ranking) -> Facts:
         "audit": audit_log.as_table([*trail, *audit_log.decisions(labels, calibrations)]),
     }
     build.build(work.draft, staged)
-    changes = build.record_changes(work.draft, trail, horizon.as_of_ms)
+    # A shadow changes no state: it has no trail of its own.
+    is_shadow = ranking.live is not None
+    changes = [] if is_shadow else build.record_changes(work.draft, trail, horizon.as_of_ms)
     work.put("changes", changes)
     return {
         "rows": build.row_counts(work.draft),

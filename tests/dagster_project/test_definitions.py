@@ -17,7 +17,7 @@ GRAPH = defs.resolve_asset_graph()
 
 
 def snapshot() -> dict[str, object]:
-    """What graph.json beside this file holds. To accept a change: `python -m tests.dagster_project.test_definitions`."""
+    """What graph.json beside this file holds. To accept it: `python -m tests.dagster_project.test_definitions`."""
     repository = defs.get_repository_def()
     return {
         "assets": {

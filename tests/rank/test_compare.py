@@ -128,6 +128,8 @@ def test_a_shadow_stands_beside_and_touches_nothing(tmp_path: Path) -> None:
     made = rank_shadow(lake, mart, str(tmp_path / "new.toml"))
     assert made.name == "mart.shadow.duckdb"
     assert as_of(made) == as_of(mart)
+    fresh = {p.name for p in tmp_path.iterdir() if p.is_file()} - set(files)
+    assert fresh <= {"new.toml", made.name, ".mart.shadow.duckdb.lock"}
     assert {name: (tmp_path / name).read_bytes() for name in files} == files
     assert compare(mart, made).made_of["horizon_days"] == ("14.0", "3.0")
 

@@ -168,7 +168,8 @@ def test_a_kill_between_taking_and_emptying_takes_nothing_twice(
     "values",
     [
         ("account", "a", "guilty", "bo", "x"), ("person", "a", "benign", "bo", "x"),
-        ("account", "", "benign", "bo", "x"), ("account", "a", "benign", "", "x"), ("account", "a", "benign", "bo", None),
+        ("account", "", "benign", "bo", "x"), ("account", "a", "benign", "", "x"),
+        ("account", "a", "benign", "bo", None),
     ],
 )  # fmt: skip
 def test_the_inbox_refuses_what_makes_no_sense(mart: Path, values: tuple[str | None, ...]) -> None:
