@@ -1,7 +1,6 @@
 """The product's kernels fused by hand: file to Parquet with threads, and nothing else. No Beam, no lake, no
 exactly-once, no rejects: what remains of the speed when all of that is there is the framework's price."""
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def fused(path: Path, out: Path, held: PromptMap, keys: HashKeys, now_ms: int, t
 
     with ThreadPoolExecutor(threads) as pool, path.open("rb") as file:
         waiting: list[Future[Rows]] = []
-        for block in _blocks(file, 0, os.path.getsize(path)):
+        for block in _blocks(file, 0, path.stat().st_size):
             records += len(block)
             waiting.append(pool.submit(one, block))
             if len(waiting) > threads:

@@ -185,7 +185,8 @@ def main() -> None:
             ),
         ]
         sys.stdout.write(
-            f"{size:,} records of {bytes_ / size:,.0f} bytes, {arguments.accounts or size:,} accounts, {CORES} cores\n\n"
+            f"{size:,} records of {bytes_ / size:,.0f} bytes, {arguments.accounts or size:,} accounts, "
+            f"{CORES} cores\n\n"
             f"{'':36}{'requests/s':>12}{'CPU us each':>13}{'peak MiB':>10}\n"
         )
         for name, each, cpu, peak in lines:

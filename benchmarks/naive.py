@@ -349,9 +349,9 @@ def present(record: Mapping[str, Any]) -> dict[str, Any]:
             value = clean(value)
             bare = value.strip("".join(map(chr, range(33))))
             lower = "".join(c.lower() if c.isascii() else c for c in bare)
-            if name not in ("event_id", "account_id", "event_time") and len(value.encode()) <= 40:
-                if not bare or lower in PLACEHOLDERS:
-                    continue
+            is_optional = name not in ("event_id", "account_id", "event_time")
+            if is_optional and len(value.encode()) <= 40 and (not bare or lower in PLACEHOLDERS):
+                continue
         out[name] = value
     return out
 

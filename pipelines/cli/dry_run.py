@@ -38,4 +38,4 @@ def show(found: Look, as_json: bool) -> None:
     else:
         lines.append("All evidence is available.")
     lines.append("Nothing was written.")
-    print("\n".join(lines))  # noqa: T201
+    print("\n".join(lines))

@@ -1,6 +1,7 @@
 """The one place that imports Beam, which warns on import about cloud libraries that nobody here asked for."""
 
 import logging
+from typing import Any
 
 __all__ = ["PipelineOptions", "beam"]
 
@@ -14,10 +15,13 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 
 _root.addFilter(_is_wanted)
 try:
-    import apache_beam as beam
+    import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
 finally:
     _root.removeFilter(_is_wanted)
     # A warning on a root logger without handlers installs one, which would print whatever others log later.
     for _handler in set(_root.handlers) - set(_handlers):
         _root.removeHandler(_handler)
+
+beam: Any = apache_beam
+"""Beam's own functions carry no types."""

@@ -114,12 +114,12 @@ def _parse_number(buf: NDArray[np.uint8], begin: int, size: int) -> float:
         if buf[at] == 43 or buf[at] == 45:
             negative = buf[at] == 45
             at += 1
-        shift = 0
+        shift = np.int64(0)
         while at < stop:
             if shift < 10000:
                 shift = shift * 10 + np.int64(buf[at] - 48)
             at += 1
-        exponent += -shift if negative else shift
+        exponent += -shift if negative else shift  # type: ignore[assignment]
     if mantissa == 0.0:
         return 0.0
     if exponent > 400:
@@ -143,21 +143,21 @@ def _parse_integer(buf: NDArray[np.uint8], begin: int, size: int) -> int:
         size -= 1
     if size > 18:
         return -(1 << 62)
-    value = 0
+    value = np.int64(0)
     for k in range(size):
         value = value * 10 + np.int64(buf[begin + k] - 48)
-    return -value if negative else value
+    return -value if negative else value  # type: ignore[return-value]
 
 
 @kernel
 def _digits(buf: NDArray[np.uint8], at: int, n: int) -> int:
-    value = 0
+    value = np.int64(0)
     for k in range(n):
         byte = np.int64(buf[at + k])
         if byte < 48 or byte > 57:
             return -1
         value = value * 10 + byte - 48
-    return value
+    return value  # type: ignore[return-value]
 
 
 @kernel
@@ -194,7 +194,7 @@ def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
         return bad
     at = begin + 19
     stop = begin + size
-    milli = 0
+    milli = np.int64(0)
     if buf[at] == 46:
         at += 1
         scale = 100
@@ -229,7 +229,7 @@ def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     yoe = y - era * 400
     doy = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
     days = era * 146097 + yoe * 365 + yoe // 4 - yoe // 100 + doy - 719468
-    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + milli - shift
+    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + milli - shift  # type: ignore[no-any-return]
 
 
 @kernel
@@ -275,7 +275,7 @@ def _check(
                 if kind != 1:
                     error = 32 + field * 8 + 1
                     break
-                if field == event_id or field == account_id:
+                if field in (event_id, account_id):
                     if size == 0:
                         error = 32 + field * 8
                         break

@@ -82,7 +82,9 @@ class FileSource:
         elif path.exists():
             found = [self.uri]
         else:
-            found = sorted(p for p in glob.glob(self.uri, recursive=True) if Path(p).is_file())
+            # Path.glob takes no absolute pattern.
+            named = glob.glob(self.uri, recursive=True)  # noqa: PTH207
+            found = sorted(p for p in named if Path(p).is_file())
         if not found:
             raise UsageError(
                 f"source {self.uri} names no file; give an existing file, a folder, a glob in quotes, - for "

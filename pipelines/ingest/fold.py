@@ -373,7 +373,7 @@ def from_arrow(table: pa.Table) -> Rows:
         versions[0] if versions else "",
         accounts,
         codes,
-        _numpy(table["epoch_hour"]),
+        _numpy(table["epoch_hour"]).astype(np.int32),
         sums,
         _numpy(table["first_time_ms"]),
         _numpy(table["last_time_ms"]),

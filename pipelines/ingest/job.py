@@ -101,7 +101,7 @@ def _shards(rows: Rows, count: int) -> Iterator[tuple[int, Rows]]:
             yield shard, select(rows, chosen)
 
 
-class MeasureSlices(beam.DoFn):
+class MeasureSlices(beam.DoFn):  # type: ignore[misc]
     """Slices -> (shard, folded rows packed). Each slice's report is written to staging."""
 
     def __init__(self, options: JobOptions) -> None:

@@ -18,7 +18,7 @@ def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64])
     """Read four octets; a port may follow."""
     place = 0
     digits = 0
-    value = 0
+    value = np.int64(0)
     while at < stop:
         byte = np.int64(buf[at])
         if 48 <= byte <= 57 and digits < 3:
@@ -28,14 +28,14 @@ def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64])
             octets[place] = value
             place += 1
             digits = 0
-            value = 0
+            value = np.int64(0)
         elif byte == 58 and place == 3:
             break
         else:
             return False
         at += 1
     octets[place] = value
-    return place == 3 and digits > 0 and value < 256
+    return place == 3 and digits > 0 and value < 256  # type: ignore[return-value]
 
 
 @kernel
@@ -56,7 +56,7 @@ def _ipv6(
             at += 2
             continue
         begin = at
-        value = 0
+        value = np.int64(0)
         while at < stop:
             byte = np.int64(buf[at])
             lower = byte | 32

@@ -102,7 +102,7 @@ def _field_of(
     while fields[slot] >= 0:
         field = np.int64(fields[slot])
         if words[field, 0] == first and words[field, 1] == second and words[field, 2] == third:
-            return field
+            return field  # type: ignore[return-value]
         slot = (slot + np.uint64(1)) & np.uint64(255)
     return -1
 
@@ -235,7 +235,7 @@ def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
 
 @kernel
 def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
-    value = 0
+    value = np.int64(0)
     for k in range(4):
         byte = np.int64(buf[at + k])
         if byte >= 97:
@@ -245,7 +245,7 @@ def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
         else:
             digit = byte - 48
         value = value * 16 + digit
-    return value
+    return value  # type: ignore[return-value]
 
 
 @kernel
@@ -427,7 +427,7 @@ def _record(
         if at >= end or buf[at] != 34:
             at, escaped, error = _string(buf, begin, end)
             if error:
-                return error
+                return error  # type: ignore[no-any-return]
         size = at - begin
         if escaped:
             size = _unescape(buf, begin, size)
@@ -455,7 +455,7 @@ def _record(
             if at >= end or buf[at] != 34:
                 at, escaped, error = _string(buf, begin, end)
                 if error:
-                    return error
+                    return error  # type: ignore[no-any-return]
             size = at - begin
             kind = 1 + escaped
             at += 1
@@ -467,7 +467,7 @@ def _record(
         elif byte == 123 or byte == 91:
             at, error = _nested(buf, at, end, max_depth)
             if error:
-                return error
+                return error  # type: ignore[no-any-return]
             kind = 7
             size = at - begin
         else:

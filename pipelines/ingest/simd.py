@@ -5,29 +5,33 @@ All are written as LLVM vector operations, so that they compile to what each pro
 
 from typing import Any, Final
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-kernel: Final = njit(cache=True, nogil=True, _nrt=False)
+kernel: Final[Any] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 """Compiles a function that allocates nothing. Without it numba counts references to every array around every
 call, with atomic operations that two threads fight over; that was half the time of the scanner."""
 LANES: Final = 32
 PADDING: Final = 2 * LANES
 """Bytes that a buffer must hold behind its last record, all zero."""
 
+# Numba hands a function back as what it is called like, which its type stubs do not say.
+_intrinsic: Final[Any] = intrinsic
+_cgutils: Final[Any] = cgutils
+
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     buffer = context.make_array(signature.args[0])(context, builder, args[0])
-    return cgutils.gep_inbounds(builder, buffer.data, args[1])
+    return _cgutils.gep_inbounds(builder, buffer.data, args[1])
 
 
 def _splat(byte: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(8), LANES), [byte] * LANES)
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def word_at(typing_context: Any, buffer: Any, at: Any) -> Any:
     """The 8 bytes at a position as a little-endian uint64."""
 
@@ -38,7 +42,7 @@ def word_at(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.uint64(buffer, types.int64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
     """How many of the 32 bytes from a position on are plain characters of a JSON string before the first that
     needs a look: a quote, a backslash, a control character or a byte of 0x80 or more."""
@@ -58,7 +62,7 @@ def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.int64(buffer, types.int64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
     """Bit mask of the line feeds among the 32 bytes from a position on, as uint64."""
 
@@ -71,7 +75,7 @@ def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.uint64(buffer, types.int64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def lowest_bit(typing_context: Any, mask: Any) -> Any:
     """Index of the lowest set bit of a uint64 that is not 0."""
 
@@ -82,7 +86,7 @@ def lowest_bit(typing_context: Any, mask: Any) -> Any:
 
 
 def _weighted_sum(width: int) -> Any:
-    @intrinsic  # type: ignore[misc]
+    @_intrinsic
     def weighted_sum(
         typing_context: Any, matrix: Any, places: Any, weights: Any, count: Any, total: Any
     ) -> Any:
@@ -97,9 +101,9 @@ def _weighted_sum(width: int) -> Any:
             ]
             rows, indices, factors, size, out = data
             target = builder.bitcast(out, ir.PointerType(lanes))
-            held = cgutils.alloca_once_value(builder, builder.load(target, align=4))
+            held = _cgutils.alloca_once_value(builder, builder.load(target, align=4))
             row_size = ir.Constant(ir.IntType(64), width)
-            with cgutils.for_range(builder, size) as loop:
+            with _cgutils.for_range(builder, size) as loop:
                 index = builder.load(builder.gep(indices, [loop.index]))
                 start = builder.gep(rows, [builder.mul(builder.sext(index, ir.IntType(64)), row_size)])
                 row = builder.load(builder.bitcast(start, ir.PointerType(lanes)), align=4)

@@ -7,6 +7,7 @@ each commit, so what is committed and what counts as seen never differ. Beyond t
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -105,7 +106,7 @@ class SeenEvents:
         while len(chain) > 1 and sum(s.size for s in chain[1:]) >= self.horizon:
             chain.pop(0)
         if len(chain) > _MOST_SEGMENTS:
-            sizes = [a.size + b.size for a, b in zip(chain[:-1], chain[1:], strict=True)]
+            sizes = [a.size + b.size for a, b in pairwise(chain)]
             at = int(np.argmin(sizes))
             parts = [np.load(self._folder / s.name, allow_pickle=False) for s in chain[at : at + 2]]
             chain[at : at + 2] = [self._write(f"{name}-merged.npy", sorted_distinct(np.concatenate(parts)))]

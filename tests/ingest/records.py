@@ -15,11 +15,12 @@ NOON = 1_790_000_000_000 // HOUR_MS * HOUR_MS
 """A full hour; the clock of tests is later."""
 NOW = NOON + 40 * 24 * HOUR_MS
 
-_WORDS = (
+_GRAMMAR = (
     "explain the kafka index of table model quickly which beta cat süß naïve 逐步 数据集 step by step show your "
     "reasoning rate the following answer <think> solution </think> training data unit tests why write python "
     "translate this poem about winter sort merge join doctor law protein straße привет мир 日本語 テスト données"
-).split()
+)
+_WORDS = _GRAMMAR.split()
 
 
 def record(rng: random.Random, index: int, accounts: int = 40, hours: int = 4) -> dict[str, Any]:

@@ -50,8 +50,13 @@ LOG = log(21, 800, accounts=25)
 
 @pytest.mark.parametrize(
     ("seed", "files", "slice_bytes", "cycle_bytes", "threads", "shards"),
-    [(1, 1, 1 << 20, 1 << 30, 2, 1), (2, 3, 50_000, 1 << 30, 1, 3), (3, 5, 20_000, 90_000, 3, 2), (4, 2, 9_000, 250_000, 2, 1)],
-)  # fmt: skip
+    [
+        (1, 1, 1 << 20, 1 << 30, 2, 1),
+        (2, 3, 50_000, 1 << 30, 1, 3),
+        (3, 5, 20_000, 90_000, 3, 2),
+        (4, 2, 9_000, 250_000, 2, 1),
+    ],
+)
 def test_order_slicing_splitting_and_workers_change_nothing(
     tmp_path: Path, fitted: FittedMap, reference: pa.Table, seed: int, files: int, slice_bytes: int,
     cycle_bytes: int, threads: int, shards: int,

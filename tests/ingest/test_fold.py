@@ -1,6 +1,7 @@
 """Fold: any order, any slicing, twice or once: the same rows, and those of a dictionary."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +47,7 @@ def test_any_order_and_slicing(
     shuffled = list(requests)
     rng.shuffle(shuffled)
     bounds = [0, *sorted(set(cuts)), len(shuffled)]
-    parts = [fold(concat(shuffled[a:b])) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [fold(concat(shuffled[a:b])) for a, b in pairwise(bounds)]
     rng.shuffle(parts)
     assert to_arrow(fold(concat(parts))).equals(whole)
 

@@ -14,7 +14,7 @@ from pipelines.errors import UsageError
 from pipelines.ingest.runners import PRISM_VARIABLE, RUNNERS, make_runner, runner_flags
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
-from tests.ingest.lakes import new_lake, rejects, rows, run, write_log
+from tests.ingest.lakes import new_lake, rejects, rows, run
 from tests.ingest.records import lines, log
 
 

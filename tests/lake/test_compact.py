@@ -19,7 +19,7 @@ from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
 from pipelines.rank.horizon import read_horizon
 from schemas.account_hour import ACCOUNT_DAYS
-from tests.ingest.conftest import fitted as fitted  # noqa: F401
+from tests.ingest.conftest import fitted as fitted
 from tests.ingest.lakes import expected_sums, new_lake, rows, run, sums, write_log
 from tests.ingest.records import NOON, NOW, log
 
@@ -28,7 +28,7 @@ LOG = log(40, 400, accounts=15, hours=30)
 
 
 @pytest.fixture
-def lake(tmp_path: Path, fitted: FittedMap) -> Lake:  # noqa: F811
+def lake(tmp_path: Path, fitted: FittedMap) -> Lake:
     """Three commits over 30 hours."""
     lake = new_lake(tmp_path / "lake", fitted)
     for number in range(3):
@@ -149,7 +149,7 @@ def test_no_lake(tmp_path: Path) -> None:
         compact(Lake(tmp_path / "none"), NOW)
 
 
-def test_beside_ingest(tmp_path: Path, fitted: FittedMap) -> None:  # noqa: F811
+def test_beside_ingest(tmp_path: Path, fitted: FittedMap) -> None:
     lake = new_lake(tmp_path / "lake", fitted)
     records = log(42, 900, accounts=10, hours=3)
     write_log(tmp_path / "a.ndjson", records)

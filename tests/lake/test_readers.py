@@ -12,13 +12,13 @@ from pipelines.lake.compact import compact
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
 from schemas.account_hour import ACCOUNT_HOURS
-from tests.ingest.conftest import fitted as fitted  # noqa: F401
+from tests.ingest.conftest import fitted as fitted
 from tests.ingest.lakes import SUMS, new_lake, rows, run, write_log
 from tests.ingest.records import NOW, log
 
 
 @pytest.fixture(params=["as committed", "compacted"])
-def lake(tmp_path: Path, fitted: FittedMap, request: pytest.FixtureRequest) -> Lake:  # noqa: F811
+def lake(tmp_path: Path, fitted: FittedMap, request: pytest.FixtureRequest) -> Lake:
     lake = new_lake(tmp_path / "lake", fitted)
     for number in range(2):
         run(lake, str(write_log(tmp_path / f"{number}.ndjson", log(50 + number, 300, hours=5))))
@@ -49,7 +49,7 @@ def test_duckdb(lake: Lake) -> None:
     sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in SUMS)
     with duckdb.connect() as connection:
         cursor = connection.execute(
-            f"SELECT {sums}, sum(list_sum(cell_requests))::BIGINT AS cells FROM read_parquet(?)",  # noqa: S608
+            f"SELECT {sums}, sum(list_sum(cell_requests))::BIGINT AS cells FROM read_parquet(?)",
             [files],
         )
         names = [column[0] for column in cursor.description]

@@ -16,7 +16,7 @@ from pipelines.prompt_map.fit import FittedMap, fit, term_matrix
 from pipelines.prompt_map.prepare import sample_source
 from pipelines.prompt_map.separation import separation
 from pipelines.rank.horizon import read_horizon
-from tests.ingest.conftest import fitted as fitted  # noqa: F401
+from tests.ingest.conftest import fitted as fitted
 from tests.ingest.lakes import new_lake, rows, run, write_log
 from tests.ingest.records import KEY, NOW, log
 
@@ -33,7 +33,7 @@ def test_the_same_sample_gives_the_same_map_bit_for_bit(tmp_path: Path) -> None:
     assert store.save(tmp_path / "c", fit(prompts[:-1]), {}) != one
 
 
-def test_vectors_separate_topics(fitted: FittedMap) -> None:  # noqa: F811
+def test_vectors_separate_topics(fitted: FittedMap) -> None:
     assert fitted.ordinary.sum() == pytest.approx(1, abs=1e-5)
     assert fitted.centroids.shape == (1024, 64)
     assert np.isfinite(fitted.quantiser.projection).all()
@@ -49,7 +49,7 @@ def test_too_few_prompts_is_one_sentence() -> None:
         fit([str(n).encode() for n in range(10)])
 
 
-def test_stored_and_loaded(tmp_path: Path, fitted: FittedMap) -> None:  # noqa: F811
+def test_stored_and_loaded(tmp_path: Path, fitted: FittedMap) -> None:
     version = store.save(tmp_path, fitted, {"source": "x"})
     held = store.load(tmp_path, version)
     for name in ("projection", "topics", "topic_norms", "cells", "cell_norms"):

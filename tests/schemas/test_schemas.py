@@ -52,7 +52,8 @@ def test_relations_are_complete(relation: object) -> None:
     names = [column.name for column in relation.columns]  # type: ignore[attr-defined]
     assert len(names) == len(set(names))
     assert all(column.meaning for column in relation.columns)  # type: ignore[attr-defined]
-    assert relation.meaning and relation.grain  # type: ignore[attr-defined]
+    assert relation.meaning  # type: ignore[attr-defined]
+    assert relation.grain  # type: ignore[attr-defined]
 
 
 def test_the_lake_keeps_to_types_that_every_reader_has() -> None:
