@@ -30,6 +30,7 @@ types: install
 
 bench: install
 	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/kafka.py
 	$(BIN)/python benchmarks/rank.py
 
 soak: install
@@ -43,6 +44,17 @@ kafka-up: install
 
 kafka-down: install
 	$(BIN)/python -m infra.kafka.down
+
+# The whole way through a real broker (needs Java 17 and Maven).
+kafka-demo: install
+	$(BIN)/python -m infra.kafka.up --data build/kafka --port 19092
+	$(BIN)/scarecrow simulate --out build/kafka-demo/log --accounts 800 --seed 7
+	$(BIN)/scarecrow produce build/kafka-demo/log/requests.ndjson --to kafka://127.0.0.1:19092/llm-requests --create 4
+	$(BIN)/scarecrow ingest --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
+	$(BIN)/scarecrow lag --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
+	$(BIN)/scarecrow rank --lake build/kafka-demo/lake --mart build/kafka-demo/mart.duckdb
+	$(BIN)/scarecrow suspects --mart build/kafka-demo/mart.duckdb
+	$(BIN)/python -m infra.kafka.down --data build/kafka
 
 # Versions and hashes without any address, so that every index will do.
 lock:

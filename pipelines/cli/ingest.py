@@ -55,6 +55,12 @@ def ingest_command(
             "--dry-run", help="Read the first records and tell what is found and missing; write nothing."
         ),
     ] = False,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Answer /healthz and Prometheus /metrics on this port of loopback."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
     """Reads API logs and commits account_hours to the lake, every record exactly once.
@@ -118,6 +124,12 @@ def ingest_command(
         since_ms=since_ms,
         until_ms=until_ms,
     )
+    health = None
+    if health_port is not None:
+        from pipelines.ingest.health import Health, serve
+
+        health = Health()
+        serve(health, "127.0.0.1", health_port)
     with Stop().on_signals() as stop, IngestProgress(source, quiet=as_json) as progress:
         totals = ingest(
             opened,
@@ -130,6 +142,7 @@ def ingest_command(
             progress.on_map,
             progress.on_cycle,
             progress.on_idle,
+            health,
         )
     if as_json:
         print_json(asdict(totals) | {"seconds": progress.seconds, "lake": str(opened.path)})

@@ -96,7 +96,7 @@ class Health:
 class _Handler(BaseHTTPRequestHandler):
     health: Health
 
-    def do_GET(self) -> None:  # noqa: N802  (the base class names it so)
+    def do_GET(self) -> None:
         if self.path == "/metrics":
             self._answer(200, CONTENT_TYPE_LATEST, generate_latest(self.health.registry))
         elif self.path == "/healthz":
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Probes are not worth a line each."""
 
 

@@ -5,11 +5,12 @@ Belongs here: what surrounds cycles. Not here: the command line (`pipelines.cli.
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -25,8 +26,16 @@ from pipelines.lake.tables import Lake
 from pipelines.prompt_map.prepare import FirstMap, FitReport
 from pipelines.prompt_map.store import NO_MAP
 
+if TYPE_CHECKING:
+    from pipelines.ingest.health import Health
+
 KAFKA: Final = "kafka://"
 _POLL_SECONDS: Final = 0.5
+OUTAGE_SECONDS: Final = 900.0
+"""How long a broker that is away is waited for while following."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -105,10 +114,13 @@ def ingest(
     on_map: Callable[[FitReport], None] = lambda report: None,
     on_cycle: Callable[[CycleReport, Totals], None] = lambda report, totals: None,
     on_idle: Callable[[Totals], None] = lambda totals: None,
+    health: "Health | None" = None,
 ) -> Totals:
     """Ingest until the source has nothing new, or with follow until `stop`.
 
-    options.map_version `none` means: the lake's own map, fitted first if need be.
+    options.map_version `none` means: the lake's own map, fitted first if need be. health: told of every cycle.
+    While following, a broker that is away is waited for, for OUTAGE_SECONDS at most; Kafka shares the partitions
+    among all processes that follow the topic in one group.
     """
     if uri == STDIN and options.runner != "inprocess":
         raise UsageError(
@@ -126,23 +138,88 @@ def ingest(
         else get_format(options.log_format, dict(options.format_options))
     )
     told = ""
-    while not stop.event.is_set():
-        if options.map_version == NO_MAP or told == "":
-            chosen = first.version(source, uri, log_format, now())
-            if chosen.version != told:
-                told = chosen.version
-                on_map(chosen)
-            options = replace(options, map_version=chosen.version)
-        report = _cycle(lake, source, options, seen, now)
-        if report is not None:
-            totals.add(report)
-            on_cycle(report, totals)
-        elif not follow:
-            break
-        else:
-            on_idle(totals)
-            stop.event.wait(_POLL_SECONDS)
+    with _membership(source, uri, follow):
+        while not stop.event.is_set():
+            began = time.monotonic()
+            if options.map_version == NO_MAP or told == "":
+                chosen = _patiently(follow, stop, health, first.version, source, uri, log_format, now())
+                if chosen is None:
+                    break
+                if chosen.version != told:
+                    told = chosen.version
+                    on_map(chosen)
+                options = replace(options, map_version=chosen.version)
+            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now)
+            if report is not None:
+                totals.add(report)
+                on_cycle(report, totals)
+                if health is not None:
+                    health.committed(report, time.monotonic() - began)
+            elif not follow:
+                break
+            else:
+                on_idle(totals)
+                if health is not None:
+                    health.alive()
+                stop.event.wait(_POLL_SECONDS)
     return totals
+
+
+@contextmanager
+def _membership(source: Source, uri: str, follow: bool) -> Iterator[None]:
+    """Membership of the topic's consumer group for as long as it is followed."""
+    if not (follow and uri.startswith(KAFKA)):
+        yield
+        return
+    from pipelines.ingest.kafka import KafkaSource
+
+    assert isinstance(source, KafkaSource)
+    source.join_group()
+    try:
+        yield
+    finally:
+        source.close()
+
+
+def _patiently(
+    follow: bool,
+    stop: Stop,
+    health: "Health | None",
+    work: Callable[P, T],
+    *args: P.args,
+    **options: P.kwargs,
+) -> T | None:
+    """Do some work; while following, again, with jitter, as long as the broker is away. None when stopped meanwhile."""
+    if not follow:
+        return work(*args, **options)
+
+    def away(error: BaseException) -> bool:
+        if not isinstance(error, ScarecrowError):
+            return False
+        from pipelines.ingest.kafka.errors import KafkaUnavailable
+
+        if isinstance(error, KafkaUnavailable) and not stop.event.is_set():
+            if health is not None:
+                health.in_trouble(str(error))
+            return True
+        return False
+
+    def pause(seconds: float) -> None:
+        stop.event.wait(seconds)
+
+    attempts = Retrying(
+        retry=retry_if_exception(away),
+        wait=wait_random_exponential(multiplier=0.2, max=10),
+        stop=stop_after_delay(OUTAGE_SECONDS),
+        sleep=pause,
+        reraise=True,
+    )
+    try:
+        return attempts(work, *args, **options)
+    except ScarecrowError:
+        if stop.event.is_set():
+            return None
+        raise
 
 
 def _is_to_be_planned_again(error: BaseException) -> bool:
