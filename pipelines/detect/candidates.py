@@ -77,7 +77,9 @@ def build_graph(accounts: Accounts, z: NDArray[np.float64], topics: int, view: V
         return Graph(view, v, Links(none, none, none.astype(np.float64), none.astype(np.float64)))
     factor = bayes_factor(inside, np.arange(len(rows)))
     background = min(view.background, _MEAN_DEGREE / len(rows))
-    threshold = max(float(np.quantile(sampled_weights(inside, factor), 1 - background)), _LEAST_WEIGHT)
+    # In a small world nearly every random pair has no weight at all (-inf), between which no quantile can be drawn.
+    weights = np.maximum(sampled_weights(inside, factor), -1e9)
+    threshold = max(float(np.quantile(weights, 1 - background)), _LEAST_WEIGHT)
     found = link(inside, factor, threshold)
     return Graph(view, v, Links(rows[found.a], rows[found.b], found.weight, found.d2))
 
