@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.ingest.hashing import mix
+from pipelines.ingest.simd import PADDING
 from pipelines.ingest.texts import SHINGLE, text_keys
 from pipelines.prompt_map.tokens import LETTERS, tokenize
 
@@ -32,8 +33,8 @@ def shingle_hashes(text: str, key: bytes) -> NDArray[np.int64]:
 
     key: the operator's secret, as `pipelines.settings.hash_key` gives it.
     """
-    data = np.frombuffer(text.encode("utf-8", "surrogatepass") + b"\0\0\0\0", dtype=np.uint8)
-    size = len(data) - 4
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass") + bytes(PADDING), dtype=np.uint8)
+    size = len(data) - PADDING
     tokens = np.empty(size + 1, dtype=np.uint64)
     count = tokenize(data, 0, size, LETTERS, tokens, np.zeros(size + 1, dtype=np.uint8))
     keys = text_keys(key)

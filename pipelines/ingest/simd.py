@@ -63,6 +63,25 @@ def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
 
 
 @_intrinsic
+def letters_and_digits(typing_context: Any, buffer: Any, at: Any) -> Any:
+    """How many of the 32 bytes from a position on are ASCII letters and digits before the first that is not."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), LANES)
+        pointer = builder.bitcast(_pointer(context, builder, signature, args), ir.PointerType(vector))
+        chunk = builder.load(pointer, align=1)
+        lower = builder.or_(chunk, _splat(0x20))
+        letter = builder.icmp_unsigned("<", builder.sub(lower, _splat(ord("a"))), _splat(26))
+        digit = builder.icmp_unsigned("<", builder.sub(chunk, _splat(ord("0"))), _splat(10))
+        other = builder.not_(builder.or_(letter, digit))
+        mask = builder.zext(builder.bitcast(other, ir.IntType(LANES)), ir.IntType(64))
+        stopper = ir.Constant(ir.IntType(64), 1 << LANES)
+        return builder.cttz(builder.or_(mask, stopper), ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(buffer, types.int64), generate
+
+
+@_intrinsic
 def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
     """Bit mask of the line feeds among the 32 bytes from a position on, as uint64."""
 

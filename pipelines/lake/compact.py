@@ -180,7 +180,7 @@ def _replace(
 ) -> None:
     """Put one file in the place of what the handle sees in a partition; what others append meanwhile stays."""
     root = lake.path / relation.name
-    written = write(root, rows, partition, f"{name}.parquet", now_ms)
+    written = write(root, rows, partition, f"{name}.parquet", now_ms, is_final=True)
     sync((root / written.path).parent)
     try:
         table.create_write_transaction(

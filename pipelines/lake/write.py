@@ -67,13 +67,18 @@ def statistics(table: pa.Table) -> str:
     )
 
 
-def write(root: Path, table: pa.Table, partition: dict[str, str], name: str, now_ms: int) -> Written:
-    """Write one file of a table, durable on return. name: without folder; unique among all writers."""
+def write(
+    root: Path, table: pa.Table, partition: dict[str, str], name: str, now_ms: int, is_final: bool = False
+) -> Written:
+    """Write one file of a table, durable on return.
+
+    name: without folder; unique among all writers. is_final: small rather than quickly written.
+    """
     folder = "/".join(f"{key}={value}" for key, value in partition.items())
     path = root / folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
-        table, path, compression="zstd", compression_level=1, use_dictionary=["account_id", "map_version"],
+        table, path, compression="zstd" if is_final else "snappy", use_dictionary=["account_id", "map_version"],
         write_statistics=["account_id", "epoch_hour", "requests"], store_schema=False,
     )  # fmt: skip
     sync(path)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.texts import Quantiser
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
-from pipelines.prompt_map.tokens import BUCKETS
+from pipelines.prompt_map.tokens import BUCKETS, TOKENS_VERSION
 
 _ARRAYS: Final = "map.npz"
 _ABOUT: Final = "about.json"
@@ -78,7 +78,7 @@ def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
         "centroids": fitted.centroids,
         "ordinary": fitted.ordinary,
     }
-    digest = hashlib.blake2b(digest_size=8)
+    digest = hashlib.blake2b(f"tokens {TOKENS_VERSION}".encode(), digest_size=8)
     for name, array in arrays.items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -91,7 +91,12 @@ def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / _ARRAYS)
-    about = {"version": version, "statistics": asdict(fitted.statistics), "provenance": dict(provenance)}
+    about = {
+        "version": version,
+        "tokens": TOKENS_VERSION,
+        "statistics": asdict(fitted.statistics),
+        "provenance": dict(provenance),
+    }
     _write(folder / _ABOUT, json.dumps(about, indent=2, sort_keys=True).encode())
     return version
 
@@ -150,6 +155,11 @@ def load(lake: Path, version: str) -> PromptMap:
         raise ScarecrowError(
             f"prompt map {version} in {lake} cannot be read ({type(error).__name__}); restore its folder from a backup"
         ) from error
+    if about.get("tokens") != TOKENS_VERSION:
+        raise ScarecrowError(
+            f"prompt map {version} in {lake} was fitted by another version of Scarecrow, which hashes words "
+            "differently; fit a new one with `scarecrow prompt-map fit --use`"
+        )
     projection = np.zeros((BUCKETS, arrays["projection"].shape[1]), dtype=np.float32)
     projection[arrays["buckets"]] = arrays["projection"]
     quantiser = Quantiser(

@@ -1,8 +1,8 @@
 """Tokens of a text and their 64-bit hashes (METHOD section 1), compiled.
 
 A token is a lower-cased run of letters and digits; every character of three or more UTF-8 bytes is a token
-of its own, so that Chinese, Japanese and Korean work. Hashes are FNV-1a over the lower-cased characters
-and carry no key: they never leave a process.
+of its own, so that Chinese, Japanese and Korean work. Hashes are multiplicative over the lower-cased UTF-8
+bytes, eight at a time, and carry no key: they never leave a process.
 """
 
 import unicodedata
@@ -11,10 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import PADDING, kernel, letters_and_digits, word_at
 
 BUCKETS: Final = 1 << 17
 VECTOR_TOKENS: Final = 256
+TOKENS_VERSION: Final = 2
+"""Of the hash; maps fitted with another one cannot be used."""
 MAX_TOKENS: Final = 4096
 """Tokens looked at per text; what follows is ignored."""
 
@@ -34,6 +36,29 @@ LETTERS: Final = _letters()
 
 
 @kernel
+def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
+    """One step of the hash: eight more bytes."""
+    value = (value ^ word) * np.uint64(0x9E3779B97F4A7C15)
+    return value ^ (value >> np.uint64(32))
+
+
+@kernel
+def _ascii_token(buf: NDArray[np.uint8], at: int, size: int) -> np.uint64:
+    """Hash of a run of fewer than 32 ASCII letters and digits."""
+    value = np.uint64(0xCBF29CE484222325)
+    # Bit 5 makes letters lower-case and is set in digits anyway.
+    lower = np.uint64(0x2020202020202020)
+    while size >= 8:
+        value = _mix(value, word_at(buf, at) | lower)
+        at += 8
+        size -= 8
+    if size > 0:
+        kept = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
+        value = _mix(value, (word_at(buf, at) | lower) & kept)
+    return value
+
+
+@kernel
 def tokenize(
     buf: NDArray[np.uint8],
     begin: int,
@@ -44,66 +69,81 @@ def tokenize(
 ) -> int:
     """Write the hashes of the first len(out) tokens; returns how many there are.
 
-    angled[i] is 1 when token i follows `<` or `</` directly (a tag).
+    angled[i] is 1 when token i follows `<` or `</` directly (a tag). Behind the text the buffer holds at least
+    32 more bytes.
     """
     count = 0
     limit = len(out)
     at = begin
     stop = begin + size
-    offset = np.uint64(0xCBF29CE484222325)
-    prime = np.uint64(0x100000001B3)
-    value = offset
-    inside = False
     tag = 0
-    while at < stop:
+    while at < stop and count < limit:
         byte = buf[at]
-        if byte < 0x80:
-            code = letters[byte]
-            at += 1
-        elif byte < 0xE0:
-            code = letters[((np.int64(byte) & 0x1F) << 6) | (np.int64(buf[at + 1]) & 0x3F)]
-            at += 2
-        else:
-            if inside:
-                out[count] = value
-                count += 1
-                inside = False
-                tag = 0
-                if count == limit:
-                    return count
-            length = 3 if byte < 0xF0 else 4
-            value = offset
-            for k in range(length):
-                value = (value ^ np.uint64(buf[at + k])) * prime
-            out[count] = value
-            angled[count] = tag
-            tag = 0
-            count += 1
-            if count == limit:
-                return count
-            at += length
-            continue
-        if code >= 0:
-            if not inside:
-                inside = True
-                value = offset
+        if byte < 0x80 and letters[byte] >= 0:
+            run = min(letters_and_digits(buf, at), stop - at)
+            if run < 32 and (at + run >= stop or buf[at + run] < 0x80):
+                out[count] = _ascii_token(buf, at, run)
                 angled[count] = tag
-                tag = 0
-            value = (value ^ np.uint64(code)) * prime
-        else:
-            if inside:
-                out[count] = value
                 count += 1
-                inside = False
-                if count == limit:
-                    return count
+                tag = 0
+                at += run
+                continue
+        elif byte < 0x80:
             if byte == 60:
                 tag = 1
             elif byte != 47:
                 tag = 0
-    if inside:
-        out[count] = value
-        count += 1
+            at += 1
+            continue
+        elif byte >= 0xE0:
+            length = 3 if byte < 0xF0 else 4
+            word = word_at(buf, at) & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * length))
+            out[count] = _mix(np.uint64(0xCBF29CE484222325), word)
+            angled[count] = tag
+            count += 1
+            tag = 0
+            at += length
+            continue
+        # A long run, or one with letters beyond ASCII: character by character.
+        value = np.uint64(0xCBF29CE484222325)
+        word = np.uint64(0)
+        filled = 0
+        is_token = False
+        while at < stop:
+            byte = buf[at]
+            if byte >= 0xE0:
+                break
+            if byte < 0x80:
+                code = np.int64(letters[byte])
+                length = 1
+            else:
+                code = np.int64(letters[((np.int64(byte) & 0x1F) << 6) | (np.int64(buf[at + 1]) & 0x3F)])
+                length = 2
+            if code < 0:
+                break
+            is_token = True
+            at += length
+            first = code if code < 0x80 else 0xC0 | (code >> 6)
+            word |= np.uint64(first) << np.uint64(8 * filled)
+            filled += 1
+            if filled == 8:
+                value = _mix(value, word)
+                word = np.uint64(0)
+                filled = 0
+            if code >= 0x80:
+                word |= np.uint64(0x80 | (code & 0x3F)) << np.uint64(8 * filled)
+                filled += 1
+                if filled == 8:
+                    value = _mix(value, word)
+                    word = np.uint64(0)
+                    filled = 0
+        if is_token:
+            out[count] = _mix(value, word) if filled > 0 else value
+            angled[count] = tag
+            count += 1
+        else:
+            at += 2  # what separates tokens beyond ASCII
+        tag = 0
     return count
 
 
@@ -143,7 +183,7 @@ def term_counts(
 
 def hashes(text: str) -> NDArray[np.uint64]:
     """Token hashes of one text (for phrase tables and tests)."""
-    data = np.frombuffer(text.encode() + b"\0", dtype=np.uint8)
+    data = np.frombuffer(text.encode() + bytes(PADDING), dtype=np.uint8)
     out = np.zeros(MAX_TOKENS, dtype=np.uint64)
-    count = tokenize(data, 0, len(data) - 1, LETTERS, out, np.zeros(MAX_TOKENS, dtype=np.uint8))
+    count = tokenize(data, 0, len(data) - PADDING, LETTERS, out, np.zeros(MAX_TOKENS, dtype=np.uint8))
     return out[:count]
