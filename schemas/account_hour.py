@@ -45,7 +45,9 @@ class Sketch:
 PROMPT_SAMPLE = 256
 
 SKETCHES: tuple[Sketch, ...] = (
-    Sketch("cells", "cells", "cell_requests", None, "cells of the prompt map, the cell histogram", key_type=_I32),
+    Sketch(
+        "cells", "cells", "cell_requests", None, "cells of the prompt map, the cell histogram", key_type=_I32
+    ),
     Sketch("minutes", "minutes", "minute_requests", None, "minutes since 1970 with requests", key_type=_I32),
     Sketch(
         "prompts",
@@ -58,9 +60,15 @@ SKETCHES: tuple[Sketch, ...] = (
             ("prompt_lengths", _I32, "UTF-8 bytes of each sampled prompt"),
         ),
     ),
-    Sketch("prompt_shingles", "prompt_shingles", "prompt_shingle_requests", 64, "sampled shingles of prompts"),
     Sketch(
-        "response_shingles", "response_shingles", "response_shingle_requests", 64, "sampled shingles of responses"
+        "prompt_shingles", "prompt_shingles", "prompt_shingle_requests", 64, "sampled shingles of prompts"
+    ),
+    Sketch(
+        "response_shingles",
+        "response_shingles",
+        "response_shingle_requests",
+        64,
+        "sampled shingles of responses",
     ),
     Sketch("openings", "opening_hashes", "opening_requests", 32, "template keys: first four tokens"),
     Sketch("closings", "closing_hashes", "closing_requests", 32, "template keys: last four tokens"),
@@ -73,7 +81,12 @@ SKETCHES: tuple[Sketch, ...] = (
     Sketch("payments", "payment_hashes", "payment_requests", 16, "payment fingerprints"),
     Sketch("api_keys", "api_key_hashes", "api_key_requests", 16, "API keys"),
     Sketch(
-        "models", "model_hashes", "model_requests", 16, "models", (("model_names", _TEXT, "name of each model"),)
+        "models",
+        "model_hashes",
+        "model_requests",
+        16,
+        "models",
+        (("model_names", _TEXT, "name of each model"),),
     ),
     Sketch(
         "endpoints",
@@ -83,8 +96,17 @@ SKETCHES: tuple[Sketch, ...] = (
         "endpoints",
         (("endpoint_names", _TEXT, "name of each endpoint"),),
     ),
-    Sketch("orgs", "org_hashes", "org_requests", 4, "organisations", (("org_names", _TEXT, "id of each organisation"),)),
-    Sketch("plans", "plan_hashes", "plan_requests", 4, "plans", (("plan_names", _TEXT, "name of each plan"),)),
+    Sketch(
+        "orgs",
+        "org_hashes",
+        "org_requests",
+        4,
+        "organisations",
+        (("org_names", _TEXT, "id of each organisation"),),
+    ),  # fmt: skip
+    Sketch(
+        "plans", "plan_hashes", "plan_requests", 4, "plans", (("plan_names", _TEXT, "name of each plan"),)
+    ),
 )
 
 
@@ -130,7 +152,13 @@ PRESENCE: tuple[str, ...] = (
 KEYS: tuple[Column, ...] = (
     Column("account_id", pa.string(), "the billed principal", True, "key"),
     Column("epoch_hour", pa.int32(), "hours since 1970-01-01T00:00Z of event time", True, "key", minimum=0),
-    Column("map_version", pa.string(), "prompt map that gave the cells; rows of different maps are never summed", True, "key"),
+    Column(
+        "map_version",
+        pa.string(),
+        "prompt map that gave the cells; rows of different maps are never summed",
+        True,
+        "key",
+    ),  # fmt: skip
 )
 
 MEASURES: tuple[Column, ...] = (
@@ -148,7 +176,13 @@ MEASURES: tuple[Column, ...] = (
     *(_sum(f"with_{name}", f"calls that carry {name}") for name in PRESENCE),
     Column("first_time_ms", pa.int64(), "first event time, epoch ms", True, "min"),
     Column("last_time_ms", pa.int64(), "last event time, epoch ms", True, "max"),
-    Column("created_at_ms", pa.int64(), "earliest account_created_at, epoch ms; the largest int64 when unknown", True, "min"),
+    Column(
+        "created_at_ms",
+        pa.int64(),
+        "earliest account_created_at, epoch ms; the largest int64 when unknown",
+        True,
+        "min",
+    ),  # fmt: skip
     *(column for sketch in SKETCHES for column in sketch.columns),
 )
 

@@ -66,7 +66,8 @@ class Relation:
     def ddl(self) -> str:
         """CREATE TABLE and COMMENT statements for DuckDB."""
         lines = ",\n".join(
-            f"    {quoted(c.name)} {sql_type(c.type)}{' NOT NULL' if c.required else ''}" for c in self.columns
+            f"    {quoted(c.name)} {sql_type(c.type)}{' NOT NULL' if c.required else ''}"
+            for c in self.columns
         )
         comments = "".join(
             f"COMMENT ON COLUMN {self.name}.{quoted(c.name)} IS {literal(c.meaning)};\n" for c in self.columns

@@ -26,7 +26,10 @@ def _column_rules(column: Column) -> list[dict[str, Any]]:
     if column.minimum is not None or column.maximum is not None:
         rules.append(
             _rule(
-                "expect_column_values_to_be_between", column, min_value=column.minimum, max_value=column.maximum
+                "expect_column_values_to_be_between",
+                column,
+                min_value=column.minimum,
+                max_value=column.maximum,
             )
         )
     if column.values:
@@ -48,4 +51,8 @@ def suite(relation: Relation, minimum_rows: int = 0) -> dict[str, Any]:
         rules.append(_rule("expect_compound_columns_to_be_unique", None, column_list=list(relation.unique)))
     if minimum_rows:
         rules.append(_rule("expect_table_row_count_to_be_between", None, min_value=minimum_rows))
-    return {"name": relation.name, "expectations": rules, "meta": {"owner": relation.owner, "grain": relation.grain}}
+    return {
+        "name": relation.name,
+        "expectations": rules,
+        "meta": {"owner": relation.owner, "grain": relation.grain},
+    }

@@ -37,7 +37,14 @@ SUSPECT_ACCOUNTS = Relation(
         Column("rank", COUNT, "1 = most suspect", True, minimum=1, unique=True),
         Column("account_id", TEXT, "the billed principal", True, unique=True),
         Column("score", NUMBER, "additive log-odds (natural logarithm) over evidence families", True),
-        Column("p_value", NUMBER, "probability of so much evidence in an ordinary peer", True, minimum=0, maximum=1),
+        Column(
+            "p_value",
+            NUMBER,
+            "probability of so much evidence in an ordinary peer",
+            True,
+            minimum=0,
+            maximum=1,
+        ),
         Column("campaign_id", TEXT, "campaign that it belongs to"),
         Column("requests", COUNT, "calls in the horizon", True, minimum=1),
         Column("first_seen", TIME, "first call in the horizon", True),
@@ -77,7 +84,14 @@ CAMPAIGN_MEMBERS = Relation(
         _as_of(),
         Column("campaign_id", TEXT, "campaign", True),
         Column("account_id", TEXT, "member", True),
-        Column("membership", NUMBER, "share of the other members that it is linked to, 0 to 1", True, minimum=0, maximum=1),
+        Column(
+            "membership",
+            NUMBER,
+            "probability that it belongs to the list, 0 to 1",
+            True,
+            minimum=0,
+            maximum=1,
+        ),
         Column("joined_at", TIME, "first call in the horizon", True),
     ),
     owner="trust-and-safety",
@@ -93,7 +107,9 @@ def _reasons(name: str, subject: str) -> Relation:
         (
             _as_of(),
             Column("id", TEXT, subject, True),
-            Column("family", TEXT, "evidence family (METHOD section 5)", True, values=FAMILIES, critical=False),
+            Column(
+                "family", TEXT, "evidence family (METHOD section 5)", True, values=FAMILIES, critical=False
+            ),
             Column("reason", TEXT, "name of the evidence", True),
             Column("value", NUMBER, "what was seen; null when unavailable"),
             Column("peer_median", NUMBER, "median over peers; null when unavailable"),
@@ -135,8 +151,14 @@ ACCOUNT_PROFILES = Relation(
         Column("active_hours", COUNT, "hours with calls", True, minimum=1),
         Column("requests_per_active_day", NUMBER, "calls per day with calls", True),
         Column("distinct_prompts", NUMBER, "estimated distinct prompts (bottom-k)", True),
-        Column("repeat_share", NUMBER, "share of calls that repeat a prompt of the account", True, minimum=0, maximum=1),
-        Column("first_turn_share", NUMBER, "share of calls that open a conversation; null when turn_index is missing"),
+        Column(
+            "repeat_share", NUMBER, "share of calls that repeat an own prompt", True, minimum=0, maximum=1
+        ),
+        Column(
+            "first_turn_share",
+            NUMBER,
+            "share of calls that open a conversation; null when turn_index is missing",
+        ),
         Column("failure_share", NUMBER, "share of failed calls; null when status is missing"),
         Column("throttle_share", NUMBER, "share of calls answered 429; null when status is missing"),
         Column("prompt_tokens_mean", NUMBER, "tokens in per call; null when missing"),
@@ -147,7 +169,9 @@ ACCOUNT_PROFILES = Relation(
         Column("cells_distinct", COUNT, "cells of the prompt map touched", True, minimum=0),
         Column("cells_at_100", NUMBER, "expected cells among 100 distinct prompts (rarefaction); null below"),
         Column("cells_at_30", NUMBER, "expected cells among 30 distinct prompts (rarefaction); null below"),
-        Column("sample_coverage", NUMBER, "Good-Turing / Chao sample coverage of cells", minimum=0, maximum=1),
+        Column(
+            "sample_coverage", NUMBER, "Good-Turing / Chao sample coverage of cells", minimum=0, maximum=1
+        ),
         Column("hill_1_cells", NUMBER, "Hill number of order 1 over cells"),
         Column("hill_2_cells", NUMBER, "Hill number of order 2 over cells"),
         Column("topics_distinct", COUNT, "topics of the prompt map touched", True, minimum=0),
@@ -160,7 +184,12 @@ ACCOUNT_PROFILES = Relation(
         Column("user_agents_distinct", COUNT, "distinct user agents (capped at 16)", True, minimum=0),
         Column("models_distinct", COUNT, "distinct models (capped at 16)", True, minimum=0),
         Column("elicitation_share", NUMBER, "share of calls with an elicitation pattern", True),
-        Column("longest_idle_hours", NUMBER, "longest run of hours without calls between first and last call", True),
+        Column(
+            "longest_idle_hours",
+            NUMBER,
+            "longest run of hours without calls between first and last call",
+            True,
+        ),
         Column("hour_of_day_entropy_nats", NUMBER, "entropy of calls over hours of the day", True),
         Column("account_age_days", NUMBER, "age at the end of the horizon; null when unknown"),
     ),
@@ -267,7 +296,12 @@ AUDIT_LOG = Relation(
     "Append-only trail: every change of a finding's state, every verdict, every change of the family weights. Findings "
     f"are campaigns and their members, the first {AUDITED_ACCOUNTS} accounts, and what has a label.",
     (
-        Column("changed_at", TIME, "end of the ranked horizon for states, moment of the decision for the rest", True),
+        Column(
+            "changed_at",
+            TIME,
+            "end of the ranked horizon for states, moment of the decision for the rest",
+            True,
+        ),
         Column("event", TEXT, "what changed", True, values=AUDIT_EVENTS),
         Column("subject_kind", TEXT, "account, campaign or weights", True),
         Column("subject_id", TEXT, "account_id, campaign_id or evidence family", True),
@@ -291,7 +325,9 @@ BLIND_SPOTS = Relation(
         Column("subject", TEXT, "the field, source or threshold", True),
         Column("accounts", COUNT, "accounts concerned; null when unknown", minimum=0),
         Column("requests", COUNT, "calls or records concerned; null when unknown", minimum=0),
-        Column("share", NUMBER, "of accounts, calls or days, 0 to 1; null when unknown", minimum=0, maximum=1),
+        Column(
+            "share", NUMBER, "of accounts, calls or days, 0 to 1; null when unknown", minimum=0, maximum=1
+        ),
         Column("says", TEXT, "in words", True),
         Column("remedy", TEXT, "what would help", True),
     ),

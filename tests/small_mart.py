@@ -66,7 +66,7 @@ class SmallMart:
         return path
 
     def _fill(self) -> None:
-        draw = random.Random(self.seed)  # noqa: S311 (a drawing, no secret)
+        draw = random.Random(self.seed)
         ids = [*self.ids, *(f"acct-{i:04d}" for i in range(self.accounts - len(self.ids)))]
         campaign_ids = [*self.campaign_ids, *(f"c-{draw.getrandbits(24):06x}" for _ in self.campaign_sizes)]
         campaign_of: dict[str, str] = {}
@@ -298,5 +298,5 @@ def _insert(connection: duckdb.DuckDBPyConnection, relation: Relation, rows: lis
     if rows:
         table = pa.Table.from_pylist(rows, schema=relation.arrow())
         connection.register("filled", table)
-        connection.execute(f"INSERT INTO {relation.name} SELECT * FROM filled")  # noqa: S608 (a name of ours)
+        connection.execute(f"INSERT INTO {relation.name} SELECT * FROM filled")
         connection.unregister("filled")

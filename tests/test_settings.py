@@ -25,7 +25,7 @@ from pipelines.settings import (
 # kafka-python reads its own files through a deprecated function when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:(read|open)_text is deprecated:DeprecationWarning")
 
-SECRET = "correct horse battery staple"  # noqa: S105
+SECRET = "correct horse battery staple"
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ def _print_text(explained: "Explanation", top: int) -> None:
         heading(f"With whom: {explained.accounts:,} accounts")
         for member in explained.members[:top]:
             item(
-                f"{member.account_id}, rank {member.rank:,}, {member.requests:,} calls, linked to "
+                f"{member.account_id}, rank {member.rank:,}, {member.requests:,} calls, belongs to it with "
                 f"{member.membership:.0%} of the others"
             )
         if len(explained.members) > top:

@@ -104,7 +104,7 @@ def post(
         | headers,
     )
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with urllib.request.urlopen(request) as answer:
             return answer.headers.get("x-litellm-call-id"), json.load(answer)
     except urllib.error.HTTPError as error:
         return error.headers.get("x-litellm-call-id"), {"status": error.code}
@@ -207,7 +207,7 @@ def main() -> None:
             _wait_until_alive()
             prompts = all_prompts()
             seeds = [options.seed * 1_000_003 + i for i in range(options.calls)]
-            jobs = [(i, prompts[i % len(prompts)], random.Random(seed)) for i, seed in enumerate(seeds)]  # noqa: S311
+            jobs = [(i, prompts[i % len(prompts)], random.Random(seed)) for i, seed in enumerate(seeds)]
             with ThreadPoolExecutor(8) as pool:
                 truth = list(pool.map(lambda job: one_call(*job), jobs))
             _wait_until_logged(options.out, options.calls)

@@ -206,7 +206,7 @@ def main() -> None:
     tracer, prompts = traces.get_tracer("demo-gateway"), all_prompts()
     with options.truth.open("a") as truth:
         for i in range(options.calls):
-            rng = random.Random(options.seed * 1_000_003 + i)  # noqa: S311
+            rng = random.Random(options.seed * 1_000_003 + i)
             row = one_call(client, tracer, options.mode, i, prompts[(i * 7) % len(prompts)], rng)
             truth.write(json.dumps(row) + "\n")
     traces.shutdown()
