@@ -103,7 +103,7 @@ SKETCHES: tuple[Sketch, ...] = (
         4,
         "organisations",
         (("org_names", _TEXT, "id of each organisation"),),
-    ),  # fmt: skip
+    ),
     Sketch(
         "plans", "plan_hashes", "plan_requests", 4, "plans", (("plan_names", _TEXT, "name of each plan"),)
     ),
@@ -158,7 +158,7 @@ KEYS: tuple[Column, ...] = (
         "prompt map that gave the cells; rows of different maps are never summed",
         True,
         "key",
-    ),  # fmt: skip
+    ),
 )
 
 MEASURES: tuple[Column, ...] = (
@@ -182,7 +182,7 @@ MEASURES: tuple[Column, ...] = (
         "earliest account_created_at, epoch ms; the largest int64 when unknown",
         True,
         "min",
-    ),  # fmt: skip
+    ),
     *(column for sketch in SKETCHES for column in sketch.columns),
 )
 

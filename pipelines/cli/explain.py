@@ -94,7 +94,7 @@ def _print_text(explained: "Explanation", top: int) -> None:
         for member in explained.members[:top]:
             item(
                 f"{member.account_id}, rank {member.rank:,}, {member.requests:,} calls, belongs to it with "
-                f"{member.membership:.0%} of the others"
+                f"{member.membership:.0%} certainty"
             )
         if len(explained.members) > top:
             item(f"and {len(explained.members) - top:,} more (--top {len(explained.members)} lists all)")
