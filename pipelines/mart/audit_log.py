@@ -107,5 +107,8 @@ def decisions(verdicts: Sequence[Verdict], calibrations: Sequence[Calibration]) 
 def as_table(changes: Sequence[Change]) -> pa.Table:
     """As rows of schemas.mart.AUDIT_LOG, in order of time."""
     ordered = sorted(changes, key=lambda c: (c.at_ms, c.event, c.subject_kind, c.subject_id))
-    rows = [{"changed_at": c.at_ms * 1000, **{k: v for k, v in asdict(c).items() if k != "at_ms"}} for c in ordered]
+    rows = [
+        {"changed_at": c.at_ms * 1000, **{k: v for k, v in asdict(c).items() if k != "at_ms"}}
+        for c in ordered
+    ]
     return pa.Table.from_pylist(rows, schema=AUDIT_LOG.arrow())
