@@ -48,10 +48,17 @@ class RequestField:
     maximum: float | None = None
 
 
-_NUMBER_MAX = float(2**53)
+_TOKENS_MAX = float(2**31 - 1)
+_LATENCY_MAX = float(2**33)
+"""Over three months in ms. Larger numbers are nonsense, and a few thousand of them would overflow a sum."""
 
 FIELDS: tuple[RequestField, ...] = (
-    RequestField("event_id", "text", "unique per call; a repeat within the de-duplication horizon changes nothing", True),
+    RequestField(
+        "event_id",
+        "text",
+        "unique per call; a repeat within the de-duplication horizon changes nothing",
+        True,
+    ),
     RequestField("event_time", "time", "when the call was made", True),
     RequestField("account_id", "text", "the billed principal", True),
     RequestField(
@@ -74,11 +81,11 @@ FIELDS: tuple[RequestField, ...] = (
     RequestField("response", "text", "only hashed shingles are used", max_bytes=MAX_RECORD_BYTES),
     RequestField("prompt_embedding", "vector", "used instead of the fitted map when present"),
     RequestField("temperature", "number", "sampling temperature", minimum=0, maximum=100),
-    RequestField("max_tokens", "integer", "limit asked for", minimum=0, maximum=_NUMBER_MAX),
-    RequestField("prompt_tokens", "integer", "tokens in", minimum=0, maximum=_NUMBER_MAX),
-    RequestField("completion_tokens", "integer", "tokens out", minimum=0, maximum=_NUMBER_MAX),
+    RequestField("max_tokens", "integer", "limit asked for", minimum=0, maximum=_TOKENS_MAX),
+    RequestField("prompt_tokens", "integer", "tokens in", minimum=0, maximum=_TOKENS_MAX),
+    RequestField("completion_tokens", "integer", "tokens out", minimum=0, maximum=_TOKENS_MAX),
     RequestField("status", "integer", "HTTP status", minimum=0, maximum=999),
-    RequestField("latency_ms", "number", "time to the last token", minimum=0, maximum=_NUMBER_MAX),
+    RequestField("latency_ms", "number", "time to the last token", minimum=0, maximum=_LATENCY_MAX),
 )
 
 FIELD_INDEX: dict[str, int] = {field.name: index for index, field in enumerate(FIELDS)}

@@ -96,7 +96,8 @@ def hash_spans(
             out[i] = -1
             continue
         out[i] = np.int64(
-            siphash(buf, begins[row], min(sizes[row], limit), k0, k1) & np.uint64(0x7FFFFFFFFFFFFFFF)
+            siphash(buf, begins[row], np.int64(min(sizes[row], limit)), k0, k1)
+            & np.uint64(0x7FFFFFFFFFFFFFFF)
         )
 
 

@@ -526,7 +526,7 @@ def _unescape_all(
     for field in range(kinds.shape[0]):
         for row in range(kinds.shape[1]):
             if kinds[field, row] == 2 and errors[row] == 0:
-                sizes[field, row] = _unescape(buf, begins[field, row], sizes[field, row])
+                sizes[field, row] = _unescape(buf, begins[field, row], np.int64(sizes[field, row]))
                 kinds[field, row] = 1
 
 

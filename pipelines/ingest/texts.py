@@ -208,7 +208,7 @@ def _prompts(
         elicited[i] = 0
         if kinds[row] == 1:
             begin = begins[row]
-            size = sizes[row]
+            size = np.int64(sizes[row])
             count = tokenize(buf, begin, size, letters, tokens, angled)
             if count > 0:
                 prompt_hash[i] = np.int64(
@@ -250,9 +250,10 @@ def _responses(
     for i in range(len(rows)):
         row = rows[i]
         if kinds[row] == 1:
-            count = tokenize(buf, begins[row], sizes[row], letters, tokens, angled)
+            size = np.int64(sizes[row])
+            count = tokenize(buf, begins[row], size, letters, tokens, angled)
             if count >= 8:
-                at = _shingles(tokens, count, sizes[row] // 16 + 16, keys[6], keys[7], word, shingles, at)
+                at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], word, shingles, at)
         shingle_offsets[i + 1] = at
 
 

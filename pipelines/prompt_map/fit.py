@@ -72,7 +72,7 @@ def term_matrix(prompts: list[bytes]) -> csr_matrix:
     """Term frequencies of the first 256 tokens: csr int32[n, BUCKETS]."""
     sizes = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     begins = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
-    buf = np.frombuffer(b"".join(prompts) + bytes(PADDING), dtype=np.uint8)
+    buf = np.frombuffer(bytearray(b"".join(prompts) + bytes(PADDING)), dtype=np.uint8)
     room = int(np.minimum(sizes, VECTOR_TOKENS).sum()) + MAX_TOKENS
     indptr = np.zeros(len(prompts) + 1, dtype=np.int64)
     buckets = np.empty(room, dtype=np.int32)

@@ -183,7 +183,7 @@ def term_counts(
 
 def hashes(text: str) -> NDArray[np.uint64]:
     """Token hashes of one text (for phrase tables and tests)."""
-    data = np.frombuffer(text.encode() + bytes(PADDING), dtype=np.uint8)
+    data = np.frombuffer(bytearray(text.encode() + bytes(PADDING)), dtype=np.uint8)
     out = np.zeros(MAX_TOKENS, dtype=np.uint64)
     count = tokenize(data, 0, len(data) - PADDING, LETTERS, out, np.zeros(MAX_TOKENS, dtype=np.uint8))
     return out[:count]
