@@ -56,7 +56,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
         "backtest", "History ranked again under new settings.", "backtest:backtest_command", _QUALITY
     ),
     CommandSpec(
-        "recalibrate", "What labels make of the families' weights.", "recalibrate:recalibrate_command", _QUALITY
+        "recalibrate",
+        "What labels make of the families' weights.",
+        "recalibrate:recalibrate_command",
+        _QUALITY,
     ),
     CommandSpec(
         "settings", "What is in force and where it comes from.", "settings:settings_command", _QUALITY
