@@ -6,6 +6,7 @@ A version is the hash of the map's content. Rows of different maps are never sum
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def use(lake: Path, version: str) -> None:
 def use_first(lake: Path, version: str) -> str:
     """Make a version the one in use unless another process was quicker; returns the one in use."""
     pointer = _folder(lake) / _CURRENT
-    temporary = pointer.with_name(f".{_CURRENT}.{os.getpid()}")
+    temporary = pointer.with_name(f".{_CURRENT}.{uuid.uuid4().hex}")
     temporary.write_text(version)
     try:
         os.link(temporary, pointer)
