@@ -94,7 +94,9 @@ def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     inside[members] = True
     times = np.bincount(f.prompt[inside[f.owner]], minlength=int(f.prompt.max(initial=0)) + 1)
     others = times[f.prompt] - inside[f.owner]
-    return np.bincount(f.owner, weights=(others > 0).astype(np.float64), minlength=len(f.long)).astype(np.float64)
+    return np.bincount(f.owner, weights=(others > 0).astype(np.float64), minlength=len(f.long)).astype(
+        np.float64
+    )
 
 
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
