@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from benchmarks.naive import Hour, Naive, milliseconds
-from pipelines.ingest.beam import beam
+from pipelines.ingest.beam import PipelineOptions, beam
 from pipelines.ingest.hashing import siphash
+from pipelines.ingest.runners import make_runner
 from pipelines.prompt_map.store import load
 from schemas.account_hour import ACCOUNT_HOURS
 
@@ -82,7 +81,7 @@ class WriteRows(beam.DoFn):
 
 def textbook(log: Path, out: Path, lake: Path, version: str, key: bytes) -> None:
     """Run the pipeline over a log into one Parquet file."""
-    with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([])) as pipeline:
+    with beam.Pipeline(runner=make_runner("inprocess"), options=PipelineOptions([])) as pipeline:
         _ = (
             pipeline
             | beam.io.ReadFromText(str(log))

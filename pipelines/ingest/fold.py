@@ -4,7 +4,7 @@ Requests into hours, slices into hours, hours into days, days into profiles and 
 all this one operation. Sums, minima, maxima, and counted sketches that keep their smallest keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +19,9 @@ from schemas.account_hour import ACCOUNT_HOURS, MEASURES, SKETCHES, Sketch
 SUMS: Final = tuple(c.name for c in MEASURES if c.merge == "sum")
 SUM_INDEX: Final = {name: index for index, name in enumerate(SUMS)}
 SCHEMA: Final = ACCOUNT_HOURS.arrow()
+MOST_ROWS: Final = 100_000
+"""Rows that are folded together before they are handed on."""
+_FIRST_FOLD: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -267,13 +270,16 @@ def concat(parts: Sequence[Rows]) -> Rows:
 class Folder:
     """Folds what is added, now and then, so that memory holds folded rows and not every part.
 
-    A fold is due when as many rows wait as the last one left, which makes the whole cost a few folds.
+    A fold is due when as many rows wait as the last one left, which makes the whole cost a few folds. More than
+    `limit` folded rows are handed to `full`, so memory is bounded whatever the number of accounts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, full: Callable[[Rows], None], limit: int = MOST_ROWS) -> None:
+        self._full = full
+        self._limit = limit
         self._parts: list[Rows] = []
         self._waiting = 0
-        self._due = 1 << 16
+        self._due = _FIRST_FOLD
 
     def add(self, rows: Rows) -> None:
         """Take over some rows."""
@@ -283,17 +289,23 @@ class Folder:
             self._fold()
 
     def _fold(self) -> None:
-        folded = fold(concat(self._parts))
+        parts, self._parts = self._parts, []
+        merged = concat(parts)
+        del parts
+        folded = fold(merged)
+        if len(folded) > self._limit:
+            self._full(folded)
+            self._waiting, self._due = 0, _FIRST_FOLD
+            return
         self._parts = [folded]
         self._waiting = len(folded)
-        self._due = max(1 << 16, 2 * len(folded))
+        self._due = max(_FIRST_FOLD, 2 * len(folded))
 
-    def result(self) -> Rows | None:
-        """All of it folded; None when nothing was added."""
-        if not self._parts:
-            return None
-        self._fold()
-        return self._parts[0]
+    def finish(self) -> None:
+        """Hand over what is left."""
+        if self._parts:
+            self._full(fold(concat(self._parts)))
+            self._parts = []
 
 
 def _concat_entries(parts: list[Entries]) -> Entries:

@@ -10,17 +10,18 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipelines.ingest.beam import PipelineOptions, beam
 from pipelines.ingest.fold import Rows, concat, fold, select, to_arrow
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.measure import HashKeys
+from pipelines.ingest.memory import release_unused
 from pipelines.ingest.runners import make_runner, runner_flags
 from pipelines.ingest.slices import Context, SliceReport, process
 from pipelines.ingest.source import Slice, Source
@@ -112,12 +113,19 @@ class MeasureSlices(beam.DoFn):  # type: ignore[misc]
         none = np.empty(0, dtype=np.int64)
         drops = [np.load(options.staging / name, allow_pickle=False) for name in options.drops]
         parts = [(part, drops[index] if drops else none) for index, part in element]
-        rows, reports = process(options.source, parts, context_of(options))
+        packed: list[tuple[int, bytes]] = []
+        loads = count(0, options.shards)
+
+        def take(rows: Rows) -> None:
+            # Each load has shards of its own, so that no worker ever holds two of one slice.
+            first = next(loads)
+            packed.extend((first + shard, pack(part)) for shard, part in _shards(rows, options.shards))
+
+        reports = process(options.source, parts, context_of(options), take)
         for (index, _), report in zip(element, reports, strict=True):
             _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
-        if rows is not None:
-            for shard, part in _shards(rows, options.shards):
-                yield shard, pack(part)
+        release_unused()
+        yield from packed
 
 
 class WriteHours(beam.DoFn):  # type: ignore[misc]
@@ -133,24 +141,23 @@ class WriteHours(beam.DoFn):  # type: ignore[misc]
         # A repeated bundle writes under another name: the last report wins and the other files are orphans.
         name = f"{options.name}-{shard:04d}-{os.urandom(4).hex()}.parquet"
         root = options.lake / "account_hours"
+
+        def write_hour(hour: int, chosen: NDArray[np.int64]) -> Written:
+            return write(root, to_arrow(select(rows, chosen)), hour_partition(hour), name, options.now_ms)
+
         with ThreadPoolExecutor(options.threads) as pool:
-            files = [
-                pool.submit(write, root, table, hour_partition(hour), name, options.now_ms)
-                for hour, table in by_hour(rows)
-            ]
-        written = [file.result() for file in files]
+            written = list(pool.map(write_hour, *zip(*by_hour(rows), strict=True)))
+        release_unused()
         write_json(options.staging / f"shard-{shard:04d}.json", [file.to_json() for file in written])
         yield shard
 
 
-def by_hour(rows: Rows) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each hour as a table, hours ascending, accounts ascending."""
+def by_hour(rows: Rows) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each hour with the places of its rows, hours ascending, accounts ascending."""
     order = np.argsort(rows.hours, kind="stable")
     ranked = rows.hours[order]
-    bounds = [0, *(np.flatnonzero(np.diff(ranked)) + 1).tolist(), len(ranked)]
-    table = to_arrow(rows if len(bounds) == 2 else select(rows, order))
-    for start, end in pairwise(bounds):
-        yield int(ranked[start]), table.slice(start, end - start)
+    for start, end in pairwise([0, *(np.flatnonzero(np.diff(ranked)) + 1).tolist(), len(ranked)]):
+        yield int(ranked[start]), order[start:end]
 
 
 def _leave(path: Path, data: bytes) -> None:

@@ -168,14 +168,17 @@ def _fresh(events: NDArray[np.int64], drop: NDArray[np.int64], context: Context)
 
 
 def process(
-    source: Source, parts: Sequence[tuple[Slice, NDArray[np.int64]]], context: Context
-) -> tuple[Rows | None, list[SliceReport]]:
-    """Rows folded over some slices, and a report of each.
+    source: Source,
+    parts: Sequence[tuple[Slice, NDArray[np.int64]]],
+    context: Context,
+    take: Callable[[Rows], None],
+) -> list[SliceReport]:
+    """Measure some slices; returns a report of each.
 
-    parts: slices, each with the sorted hashes of events to leave out of it. Threads measure blocks ahead of the
-    one that is waited for, across slices.
+    parts: slices, each with the sorted hashes of events to leave out of it. take: is given their rows, folded,
+    at most about MOST_ROWS at once. Threads measure blocks ahead of the one that is waited for, across slices.
     """
-    folder = Folder()
+    folder = Folder(take)
     reports: list[SliceReport] = []
     with ThreadPoolExecutor(context.threads) as pool:
         for part, drop, reached, measured in _slices(source, parts, context, pool):
@@ -183,7 +186,9 @@ def process(
             reports.append(report)
             for each in rows:
                 folder.add(each)
-    return folder.result(), reports
+            del rows, measured
+    folder.finish()
+    return reports
 
 
 _Reached = tuple[int, bool]

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.naive import Naive, measure_all
 from pipelines.ingest import cycle, job
+from pipelines.ingest import fold as fold_module
 from pipelines.lake import commit
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.notes import known_sources, read_note
@@ -231,3 +232,17 @@ def test_no_staging_is_left(tmp_path: Path, fitted: FittedMap) -> None:
         Path(p).name for p in pa.table(lake.hours().get_add_actions(flatten=True))["path"].to_pylist()
     }
     assert {p.name for p in (lake.path / "account_hours").rglob("*.parquet")} == committed
+
+
+def test_more_accounts_than_are_folded_at_once(
+    tmp_path: Path, fitted: FittedMap, reference: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold_module, "_FIRST_FOLD", 50)
+    monkeypatch.setattr(fold_module.Folder.__init__, "__defaults__", (40,))
+    write_log(tmp_path / "a.ndjson", LOG)
+    for shards in (1, 2):
+        lake = new_lake(tmp_path / f"lake-{shards}", fitted)
+        run(lake, str(tmp_path / "a.ndjson"), slice_bytes=30_000, shards=shards)
+        committed = pa.table(lake.hours().get_add_actions(flatten=True)).num_rows
+        assert committed > len(reference["epoch_hour"].unique())
+        assert rows(lake).equals(reference)
