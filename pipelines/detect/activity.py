@@ -76,7 +76,7 @@ def _measure(
     burstiness: Floats,
 ) -> None:
     of_day = np.zeros(24, dtype=np.int64)
-    of_week = np.zeros(168, dtype=np.int64)
+    of_week = np.zeros(WEEK_HOURS, dtype=np.int64)
     for i in range(len(calls)):
         begin, end = offsets[i], offsets[i + 1]
         if begin == end:
@@ -92,7 +92,7 @@ def _measure(
             now = np.int64(minutes[k]) // 60
             total += counts[k]
             of_day[now % 24] += counts[k]
-            of_week[(now + 72) % 168] += counts[k]
+            of_week[(now + _EPOCH_WEEKDAY_HOURS) % WEEK_HOURS] += counts[k]
             if now != hour:
                 if hour >= 0:
                     gap = max(gap, now - hour - 1)

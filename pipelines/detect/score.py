@@ -230,9 +230,7 @@ def _campaigns(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
 
 
 def _value(reasons: Sequence[Reason], name: str) -> float:
-    from pipelines.detect.campaigns import Reason
-
-    return next((r.value for r in reasons if isinstance(r, Reason) and r.name == name), 0.0)
+    return next((r.value for r in reasons if r.name == name), 0.0)
 
 
 def _campaign_words(reasons: Sequence[Reason], size: int) -> list[str]:

@@ -37,7 +37,6 @@ _PROBLEMS: Final = (
 _FIELD_BASE: Final = 32
 
 EVENT_ID: Final = FIELD_INDEX["event_id"]
-EVENT_TIME: Final = FIELD_INDEX["event_time"]
 ACCOUNT_ID: Final = FIELD_INDEX["account_id"]
 PROMPT: Final = FIELD_INDEX["prompt"]
 EMBEDDING: Final = FIELD_INDEX["prompt_embedding"]

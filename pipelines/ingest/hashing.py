@@ -17,6 +17,28 @@ MASK: Final = np.uint64(0x7FFFFFFFFFFFFFFF)
 
 
 @kernel
+def _round(
+    v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+    """SipRound."""
+    v0 += v1
+    v1 = (v1 << np.uint64(13)) | (v1 >> np.uint64(51))
+    v1 ^= v0
+    v0 = (v0 << np.uint64(32)) | (v0 >> np.uint64(32))
+    v2 += v3
+    v3 = (v3 << np.uint64(16)) | (v3 >> np.uint64(48))
+    v3 ^= v2
+    v0 += v3
+    v3 = (v3 << np.uint64(21)) | (v3 >> np.uint64(43))
+    v3 ^= v0
+    v2 += v1
+    v1 = (v1 << np.uint64(17)) | (v1 >> np.uint64(47))
+    v1 ^= v2
+    v2 = (v2 << np.uint64(32)) | (v2 >> np.uint64(32))
+    return v0, v1, v2, v3
+
+
+@kernel
 def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
     """SipHash-2-4 of buf[begin:begin+size]."""
     v0 = k0 ^ np.uint64(0x736F6D6570736575)
@@ -35,37 +57,11 @@ def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np
             word |= np.uint64(size & 0xFF) << np.uint64(56)
         v3 ^= word
         for _ in range(2):
-            v0 += v1
-            v1 = (v1 << np.uint64(13)) | (v1 >> np.uint64(51))
-            v1 ^= v0
-            v0 = (v0 << np.uint64(32)) | (v0 >> np.uint64(32))
-            v2 += v3
-            v3 = (v3 << np.uint64(16)) | (v3 >> np.uint64(48))
-            v3 ^= v2
-            v0 += v3
-            v3 = (v3 << np.uint64(21)) | (v3 >> np.uint64(43))
-            v3 ^= v0
-            v2 += v1
-            v1 = (v1 << np.uint64(17)) | (v1 >> np.uint64(47))
-            v1 ^= v2
-            v2 = (v2 << np.uint64(32)) | (v2 >> np.uint64(32))
+            v0, v1, v2, v3 = _round(v0, v1, v2, v3)
         v0 ^= word
     v2 ^= np.uint64(0xFF)
     for _ in range(4):
-        v0 += v1
-        v1 = (v1 << np.uint64(13)) | (v1 >> np.uint64(51))
-        v1 ^= v0
-        v0 = (v0 << np.uint64(32)) | (v0 >> np.uint64(32))
-        v2 += v3
-        v3 = (v3 << np.uint64(16)) | (v3 >> np.uint64(48))
-        v3 ^= v2
-        v0 += v3
-        v3 = (v3 << np.uint64(21)) | (v3 >> np.uint64(43))
-        v3 ^= v0
-        v2 += v1
-        v1 = (v1 << np.uint64(17)) | (v1 >> np.uint64(47))
-        v1 ^= v2
-        v2 = (v2 << np.uint64(32)) | (v2 >> np.uint64(32))
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 

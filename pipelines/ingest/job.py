@@ -29,6 +29,7 @@ from pipelines.ingest.wire import pack, unpack
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.write import Written, hour_partition, write, write_json
 from pipelines.prompt_map.store import load
+from pipelines.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,8 @@ def by_hour(rows: Rows) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def _leave(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    with replacing(path, durable=False) as file:
+        file.write(data)
 
 
 def _bundles(slices: Sequence[Slice], shards: int) -> list[list[tuple[int, Slice]]]:

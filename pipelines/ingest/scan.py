@@ -21,7 +21,6 @@ BOOLEAN: Final = 5
 NULL: Final = 6
 NESTED: Final = 7
 
-OK: Final = 0
 NOT_OBJECT: Final = 1
 SYNTAX: Final = 2
 BAD_STRING: Final = 3

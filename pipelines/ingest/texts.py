@@ -220,11 +220,11 @@ def _prompts(
                     cell[i] = topic * 32 + nearest(vector, cells[topic], cell_norms[topic], order, scores)
                 if count >= 8:
                     value = np.uint64(0)
-                    for k in range(4):
+                    for k in range(TEMPLATE):
                         value = value * base + tokens[k]
                     opening[i] = mix(value, keys[2], keys[3], word)
                     value = np.uint64(0)
-                    for k in range(count - 4, count):
+                    for k in range(count - TEMPLATE, count):
                         value = value * base + tokens[k]
                     closing[i] = mix(value, keys[4], keys[5], word)
                     at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], word, shingles, at)

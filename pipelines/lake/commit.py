@@ -200,11 +200,6 @@ def remove_orphans(lake: Path, files: Sequence[Written]) -> None:
         (lake / "account_hours" / file.path).unlink(missing_ok=True)
 
 
-def no_rejects() -> pa.Table:
-    """An empty table of rejects."""
-    return REJECTS.arrow().empty_table()
-
-
 def event_union(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Sorted distinct event hashes of several slices."""
     return sorted_distinct(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)

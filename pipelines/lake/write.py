@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from pipelines.replacing import replacing
+
 _STATISTICS: Final = ("epoch_hour", "requests", "offset")
 """Columns with minima and maxima in the log. Only integers: wrong bounds make readers drop rows."""
 
@@ -97,9 +99,5 @@ def sync(path: Path) -> None:
 def write_json(path: Path, data: object) -> None:
     """Write a small JSON file atomically and durably."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        json.dump(data, file, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with replacing(path) as file:
+        file.write(json.dumps(data, sort_keys=True).encode())

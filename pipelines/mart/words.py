@@ -140,11 +140,6 @@ LINK_KINDS: dict[str, str] = {
 }
 
 
-def is_worded(reason: str) -> bool:
-    """Whether a reason has words of its own."""
-    return reason.rpartition(".")[2] in _WORDS
-
-
 def wording(reason: str) -> Wording:
     """Words for a reason, whether or not it has an entry."""
     known = _WORDS.get(reason.rpartition(".")[2])

@@ -19,6 +19,7 @@ from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.texts import Quantiser
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
 from pipelines.prompt_map.tokens import BUCKETS, TOKENS_VERSION
+from pipelines.replacing import replacing
 
 _ARRAYS: Final = "map.npz"
 _ABOUT: Final = "about.json"
@@ -57,15 +58,6 @@ def _folder(lake: Path) -> Path:
     return lake / "prompt_maps"
 
 
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
 def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
     """Store a fitted map; returns its version. Storing the same map twice changes nothing."""
     used = np.flatnonzero(np.any(fitted.quantiser.projection != 0, axis=1)).astype(np.int32)
@@ -86,19 +78,16 @@ def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
     version = digest.hexdigest()
     folder = _folder(lake) / version
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{_ARRAYS}.{os.getpid()}"
-    with temporary.open("wb") as file:
+    with replacing(folder / _ARRAYS) as file:
         np.savez(file, allow_pickle=False, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / _ARRAYS)
     about = {
         "version": version,
         "tokens": TOKENS_VERSION,
         "statistics": asdict(fitted.statistics),
         "provenance": dict(provenance),
     }
-    _write(folder / _ABOUT, json.dumps(about, indent=2, sort_keys=True).encode())
+    with replacing(folder / _ABOUT) as file:
+        file.write(json.dumps(about, indent=2, sort_keys=True).encode())
     return version
 
 
@@ -108,7 +97,8 @@ def use(lake: Path, version: str) -> None:
         raise UsageError(
             f"prompt map {version} does not exist in {lake}; `scarecrow prompt-map list` shows those that do"
         )
-    _write(_folder(lake) / _CURRENT, version.encode())
+    with replacing(_folder(lake) / _CURRENT) as file:
+        file.write(version.encode())
 
 
 def use_first(lake: Path, version: str) -> str:

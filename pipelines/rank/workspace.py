@@ -4,7 +4,6 @@ Belongs here: storing and finding step results. Steps run as separate assets, po
 those of one process may keep their results in memory instead.
 """
 
-import os
 import pickle
 import shutil
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.errors import ScarecrowError
+from pipelines.replacing import replacing
 
 STALE_SECONDS: Final = 2 * 86_400
 """Age of a workspace that a killed ranking left behind and nobody will come back to."""
@@ -43,10 +43,8 @@ class Workspace:
             self.memory[name] = value
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        with temporary.open("wb") as file:
+        with replacing(self.folder / name, durable=False) as file:
             pickle.dump(value, file, protocol=5)
-        os.replace(temporary, self.folder / name)
 
     def get(self, name: str) -> Any:
         """A result of an earlier step. Raises ScarecrowError when that step has not run in this ranking."""

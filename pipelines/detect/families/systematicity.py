@@ -15,7 +15,6 @@ from pipelines.ingest.fold import Rows
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MIN_ROWS: Final = 6
 _TOPIC_CALLS: Final = 4
 
 
