@@ -7,7 +7,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pipelines.cli.commands import COMMANDS, CommandSpec
-from pipelines.errors import ScarecrowError
 
 
 class _Placeholder(TyperCommand):
@@ -37,21 +36,9 @@ class LazyGroup(TyperGroup):
 
 
 def load(spec: CommandSpec) -> Any:
-    """The command behind a line of the table.
-
-    Raises ScarecrowError when its module is not part of this installation.
-    """
-    module_name, _, attribute = f"pipelines.cli.{spec.target}".partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise ScarecrowError(
-            f"Command {spec.name!r} is not part of this installation (module {module_name} is missing); "
-            "reinstall Scarecrow."
-        ) from error
-    target = getattr(module, attribute)
+    """The command behind a line of the table. Raises what its module raises when it is imported."""
+    module_name, _, attribute = spec.target.partition(":")
+    target = getattr(importlib.import_module(f"pipelines.cli.{module_name}"), attribute)
     if isinstance(target, typer.Typer):
         return typer.main.get_command(target)
     application = typer.Typer(add_completion=False, rich_markup_mode="markdown")

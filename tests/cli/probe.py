@@ -26,9 +26,5 @@ def install(monkeypatch: pytest.MonkeyPatch, raised: BaseException | None) -> No
     module = ModuleType("pipelines.cli.probe_module")
     module.probe_command = probe_command  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pipelines.cli.probe_module", module)
-    specs = (
-        *commands.COMMANDS,
-        CommandSpec("probe", "Probes.", "probe_module:probe_command", "Test"),
-        CommandSpec("gone", "Is not there.", "no_such_module:command", "Test"),
-    )
+    specs = (*commands.COMMANDS, CommandSpec("probe", "Probes.", "probe_module:probe_command", "Test"))
     monkeypatch.setattr(lazy, "COMMANDS", specs)

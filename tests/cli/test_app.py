@@ -1,5 +1,4 @@
 import ast
-import importlib.util
 import os
 import signal
 import subprocess
@@ -56,9 +55,6 @@ def command_modules() -> list[str]:
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
 def test_every_command_teaches_by_an_example(spec: object, capsys: pytest.CaptureFixture[str]) -> None:
     name = spec.name  # type: ignore[attr-defined]
-    module = spec.target.partition(":")[0]  # type: ignore[attr-defined]
-    if importlib.util.find_spec(f"pipelines.cli.{module}") is None:
-        pytest.skip(f"command {name} is not written yet")
     assert run([name, "--help"]) == 0
     out = capsys.readouterr().out
     if "COMMAND [ARGS]" not in out:
@@ -69,8 +65,6 @@ def test_every_command_teaches_by_an_example(spec: object, capsys: pytest.Captur
 @pytest.mark.parametrize("module", sorted(set(command_modules())))
 def test_command_modules_import_heavy_modules_only_when_they_run(module: str) -> None:
     path = ROOT / "pipelines" / "cli" / f"{module}.py"
-    if not path.exists():
-        pytest.skip(f"{module} is not written yet")
     heavy = {
         "duckdb",
         "pyarrow",
@@ -160,16 +154,7 @@ def test_wrong_usage_is_two(
     assert "--help'" in err
 
 
-def test_a_command_whose_module_is_missing_breaks_no_other(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    install(monkeypatch, None)
-    assert run(["gone"]) == 1
-    assert "is not part of this installation" in capsys.readouterr().err
-    assert run(["probe"]) == 0
-
-
-def test_an_import_error_inside_a_command_is_not_called_missing(
+def test_an_import_error_is_told_as_what_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(monkeypatch, ModuleNotFoundError("No module named 'elsewhere'", name="elsewhere"))
