@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from pipelines.ingest.decode import decode
 from pipelines.ingest.files import _blocks
-from pipelines.ingest.fold import Rows, concat, fold, to_arrow
-from pipelines.ingest.measure import HashKeys, measure
+from pipelines.ingest.fold import to_arrow
+from pipelines.ingest.measure import HashKeys, measure_requests
+from pipelines.ingest.requests import Requests, fold_requests
 from pipelines.ingest.source import Block
 from pipelines.prompt_map.store import PromptMap
 
@@ -19,18 +20,18 @@ _CYCLE_BLOCKS = 32
 def fused(path: Path, out: Path, held: PromptMap, keys: HashKeys, now_ms: int, threads: int) -> int:
     """Write folded rows of a log to Parquet files in `out`; returns the number of records."""
     records = 0
-    parts: list[Rows] = []
+    parts: list[Requests] = []
 
-    def one(block: Block) -> Rows:
+    def one(block: Block) -> Requests:
         decoded = decode(block, now_ms)
-        return measure(decoded, decoded.valid, held.version, held.quantiser, keys)
+        return measure_requests(decoded, decoded.valid, held.version, held.quantiser, keys)
 
     def write() -> None:
-        pq.write_table(to_arrow(fold(concat(parts))), out / f"{records}.parquet", compression="zstd")
+        pq.write_table(to_arrow(next(fold_requests(parts))), out / f"{records}.parquet", compression="zstd")
         parts.clear()
 
     with ThreadPoolExecutor(threads) as pool, path.open("rb") as file:
-        waiting: list[Future[Rows]] = []
+        waiting: list[Future[Requests]] = []
         for block in _blocks(file, 0, path.stat().st_size):
             records += len(block)
             waiting.append(pool.submit(one, block))

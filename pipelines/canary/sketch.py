@@ -19,12 +19,11 @@ def _hashes(
     tokens: NDArray[np.uint64], count: int, size: int, k0: np.uint64, k1: np.uint64
 ) -> NDArray[np.int64]:
     out = np.empty(max(0, count - size + 1), dtype=np.int64)
-    scratch = np.empty(8, dtype=np.uint8)
     for start in range(len(out)):
         value = np.uint64(0)
         for k in range(start, start + size):
             value = value * np.uint64(0x9E3779B97F4A7C15) + tokens[k]
-        out[start] = mix(value, k0, k1, scratch)
+        out[start] = mix(value, k0, k1)
     return out
 
 

@@ -4,7 +4,7 @@ Requests into hours, slices into hours, hours into days, days into profiles and 
 all this one operation. Sums, minima, maxima, and counted sketches that keep their smallest keys.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,9 +19,6 @@ from schemas.account_hour import ACCOUNT_HOURS, MEASURES, SKETCHES, Sketch
 SUMS: Final = tuple(c.name for c in MEASURES if c.merge == "sum")
 SUM_INDEX: Final = {name: index for index, name in enumerate(SUMS)}
 SCHEMA: Final = ACCOUNT_HOURS.arrow()
-MOST_ROWS: Final = 100_000
-"""Rows that are folded together before they are handed on."""
-_FIRST_FOLD: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def _fold_rows(
 
 
 @kernel
-def _sort(keys: NDArray[np.int64], index: NDArray[np.int64], size: int) -> None:
+def sort_keys(keys: NDArray[np.int64], index: NDArray[np.int64], size: int) -> None:
     """Shell sort of the first `size` keys, with their index (Ciura's gaps, then 2.25 times each). Runs that are
     sorted already, which is what is merged here, cost it little; and it allocates nothing."""
     gap = 701
@@ -164,7 +161,7 @@ def _fold_entries(
                     is_sorted = False
                 m += 1
         if not is_sorted:
-            _sort(key, index, m)
+            sort_keys(key, index, m)
         kept = 0
         i = 0
         while i < m and kept < limit:
@@ -265,47 +262,6 @@ def concat(parts: Sequence[Rows]) -> Rows:
         np.concatenate([part.created for part in parts]),
         {s.name: _concat_entries([part.sketches[s.name] for part in parts]) for s in SKETCHES},
     )
-
-
-class Folder:
-    """Folds what is added, now and then, so that memory holds folded rows and not every part.
-
-    A fold is due when as many rows wait as the last one left, which makes the whole cost a few folds. More than
-    `limit` folded rows are handed to `full`, so memory is bounded whatever the number of accounts.
-    """
-
-    def __init__(self, full: Callable[[Rows], None], limit: int = MOST_ROWS) -> None:
-        self._full = full
-        self._limit = limit
-        self._parts: list[Rows] = []
-        self._waiting = 0
-        self._due = _FIRST_FOLD
-
-    def add(self, rows: Rows) -> None:
-        """Take over some rows."""
-        self._parts.append(rows)
-        self._waiting += len(rows)
-        if self._waiting >= self._due:
-            self._fold()
-
-    def _fold(self) -> None:
-        parts, self._parts = self._parts, []
-        merged = concat(parts)
-        del parts
-        folded = fold(merged)
-        if len(folded) > self._limit:
-            self._full(folded)
-            self._waiting, self._due = 0, _FIRST_FOLD
-            return
-        self._parts = [folded]
-        self._waiting = len(folded)
-        self._due = max(_FIRST_FOLD, 2 * len(folded))
-
-    def finish(self) -> None:
-        """Hand over what is left."""
-        if self._parts:
-            self._full(fold(concat(self._parts)))
-            self._parts = []
 
 
 def _concat_entries(parts: list[Entries]) -> Entries:

@@ -39,38 +39,54 @@ def _round(
 
 
 @kernel
-def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
-    """SipHash-2-4 of buf[begin:begin+size]."""
-    v0 = k0 ^ np.uint64(0x736F6D6570736575)
-    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
-    v2 = k0 ^ np.uint64(0x6C7967656E657261)
-    v3 = k1 ^ np.uint64(0x7465646279746573)
-    whole = size // 8
-    for block in range(whole + 1):
-        word = np.uint64(0)
-        at = begin + block * 8
-        if block < whole:
-            word = word_at(buf, at)
-        else:
-            for k in range(size - whole * 8):
-                word |= np.uint64(buf[at + k]) << np.uint64(8 * k)
-            word |= np.uint64(size & 0xFF) << np.uint64(56)
-        v3 ^= word
-        for _ in range(2):
-            v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-        v0 ^= word
+def _end(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64, word: np.uint64) -> np.uint64:
+    """Take in the last word and finish."""
+    v3 ^= word
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0 ^= word
     v2 ^= np.uint64(0xFF)
-    for _ in range(4):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 
 @kernel
-def mix(word: np.uint64, k0: np.uint64, k1: np.uint64, scratch: NDArray[np.uint8]) -> np.int64:
-    """Keyed 63-bit hash of one word. scratch: uint8[8]."""
-    for k in range(8):
-        scratch[k] = np.uint8((word >> np.uint64(8 * k)) & np.uint64(0xFF))
-    return np.int64(siphash(scratch, 0, 8, k0, k1) & np.uint64(0x7FFFFFFFFFFFFFFF))
+def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np.uint64) -> np.uint64:
+    """SipHash-2-4 of buf[begin:begin+size]. At least 8 bytes must follow in the buffer; they do not count."""
+    v0 = k0 ^ np.uint64(0x736F6D6570736575)
+    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = k0 ^ np.uint64(0x6C7967656E657261)
+    v3 = k1 ^ np.uint64(0x7465646279746573)
+    at = begin
+    for _ in range(size >> 3):
+        word = word_at(buf, at)
+        at += 8
+        v3 ^= word
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0 ^= word
+    last = np.uint64(size & 0xFF) << np.uint64(56)
+    rest = size & 7
+    if rest:
+        # One load and a mask; byte by byte, each length would be a branch that is guessed wrong.
+        last |= word_at(buf, at) & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * rest))
+    return _end(v0, v1, v2, v3, last)
+
+
+@kernel
+def mix(word: np.uint64, k0: np.uint64, k1: np.uint64) -> np.int64:
+    """Keyed 63-bit hash of one word: SipHash of its eight bytes."""
+    v0 = k0 ^ np.uint64(0x736F6D6570736575)
+    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = k0 ^ np.uint64(0x6C7967656E657261)
+    v3 = k1 ^ np.uint64(0x7465646279746573) ^ word
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0 ^= word
+    return np.int64(_end(v0, v1, v2, v3, np.uint64(8) << np.uint64(56)) & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Measure: a block of decoded requests becomes rows of one request each, in the shape that `fold` merges.
+"""Measure: a block of decoded requests becomes rows of one request each, in the shape that `requests` folds.
 
 Belongs here: which field feeds which column. Works without Beam; the text itself is read in `texts`.
 """
@@ -11,15 +11,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.ingest.decode import ACCOUNT_ID, EVENT_ID, PROMPT, Decoded
-from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Rows, fold, ordered_dictionary
+from pipelines.ingest.fold import Rows
 from pipelines.ingest.hashing import hash_spans, subkeys
 from pipelines.ingest.networks import SLOT, cut_networks
+from pipelines.ingest.requests import (
+    FLAGS,
+    SINGLE,
+    SINGLE_INDEX,
+    VALUES,
+    Names,
+    Requests,
+    first_rows,
+    fold_requests,
+)
 from pipelines.ingest.simd import kernel
 from pipelines.ingest.texts import PromptMeasures, Quantiser, measure_prompts, measure_responses, text_keys
-from schemas.account_hour import ELICITATION, PRESENCE, UNKNOWN_TIME
+from pipelines.ingest.vectors import EMBEDDING_DOMAIN, VectorQuantiser, measure_vectors, no_cells
+from schemas.account_hour import ELICITATION, PRESENCE, UNKNOWN_LENGTH, UNKNOWN_TIME
 from schemas.request import FIELD_INDEX, FIELDS, MAX_ID_BYTES
 
-_HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000
 NAME_BYTES: Final = 256
 
@@ -43,24 +53,21 @@ _NAMED: Final = {
 """Sketch: the field whose keyed hash it counts, and the column that keeps its text."""
 
 _PRESENCE_FIELDS = np.array([FIELD_INDEX[name] for name in PRESENCE], dtype=np.int64)
-_PRESENCE_COLUMNS = np.array([SUM_INDEX[f"with_{name}"] for name in PRESENCE], dtype=np.int64)
-_ELICITATION_COLUMNS = np.array([SUM_INDEX[name] for name, _ in ELICITATION], dtype=np.int64)
-_NUMBER_FIELDS = np.array(
-    [
-        FIELD_INDEX[name]
-        for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature")
-    ]
-)
-_NUMBER_COLUMNS = np.array(
-    [
-        SUM_INDEX[name]
-        for name in ("prompt_tokens", "completion_tokens", "max_tokens", "latency_ms", "temperature_milli")
-    ]
-)
-_NUMBER_SCALES = np.array([1.0, 1.0, 1.0, 1.0, 1000.0])
-_COUNT_COLUMNS = tuple(
-    SUM_INDEX[n] for n in ("requests", "failures", "throttles", "first_turns", "prompt_bytes")
-)
+_PRESENCE_BITS = np.array([FLAGS.index(f"with_{name}") for name in PRESENCE], dtype=np.int64)
+_ELICITATION_BITS = np.array([FLAGS.index(name) for name, _ in ELICITATION], dtype=np.int64)
+_COUNT_BITS: Final = tuple(FLAGS.index(name) for name in ("failures", "throttles", "first_turns"))
+_NUMBERS: Final = {
+    "prompt_tokens": ("prompt_tokens", 1.0),
+    "completion_tokens": ("completion_tokens", 1.0),
+    "max_tokens": ("max_tokens", 1.0),
+    "latency_ms": ("latency_ms", 1.0),
+    "temperature_milli": ("temperature", 1000.0),
+}
+"""Value of a request: the field that it is read from, and its scale."""
+_NUMBER_FIELDS = np.array([FIELD_INDEX[field] for field, _ in _NUMBERS.values()], dtype=np.int64)
+_NUMBER_PLACES = np.array([VALUES.index(name) for name in _NUMBERS], dtype=np.int64)
+_NUMBER_SCALES = np.array([scale for _, scale in _NUMBERS.values()])
+_BYTES_PLACE: Final = VALUES.index("prompt_bytes")
 
 
 @dataclass(frozen=True)
@@ -72,49 +79,61 @@ class HashKeys:
 
     @classmethod
     def derive(cls, key: bytes) -> "HashKeys":
-        names = ("event_id", "client_ip", *_HASHED.values(), *(field for field, _ in _NAMED.values()))
+        names = (
+            "event_id",
+            "client_ip",
+            EMBEDDING_DOMAIN,
+            *_HASHED.values(),
+            *(field for field, _ in _NAMED.values()),
+        )
         return cls(text_keys(key), {name: subkeys(key, name) for name in names})
 
 
 @kernel
-def _sums(
+def _values_and_flags(
     kinds: NDArray[np.uint8],
     sizes: NDArray[np.int32],
     numbers: NDArray[np.float64],
     rows: NDArray[np.int64],
     elicited: NDArray[np.uint8],
     presence_fields: NDArray[np.int64],
-    presence_columns: NDArray[np.int64],
+    presence_bits: NDArray[np.int64],
     number_fields: NDArray[np.int64],
-    number_columns: NDArray[np.int64],
+    number_places: NDArray[np.int64],
     number_scales: NDArray[np.float64],
-    elicitation_columns: NDArray[np.int64],
-    columns: tuple[int, int, int, int, int],
+    elicitation_bits: NDArray[np.int64],
+    bits: tuple[int, int, int],
     fields: tuple[int, int, int],
-    out: NDArray[np.int64],
+    bytes_place: int,
+    values: NDArray[np.int64],
+    flags: NDArray[np.uint32],
 ) -> None:
-    requests, failures, throttles, first_turns, prompt_bytes = columns
+    failures, throttles, first_turns = bits
     status, turn, prompt = fields
+    one = np.uint32(1)
     for i in range(len(rows)):
         row = rows[i]
-        out[i, requests] = 1
+        word = np.uint32(0)
         for k in range(len(presence_fields)):
-            out[i, presence_columns[k]] = 1 if kinds[presence_fields[k], row] != 0 else 0
+            if kinds[presence_fields[k], row] != 0:
+                word |= one << np.uint32(presence_bits[k])
         for k in range(len(number_fields)):
             value = numbers[number_fields[k], row]
             if value == value:
-                out[i, number_columns[k]] = np.int64(np.floor(value * number_scales[k] + 0.5))
-        for k in range(len(elicitation_columns)):
-            out[i, elicitation_columns[k]] = (elicited[i] >> k) & 1
+                values[i, number_places[k]] = np.int64(np.floor(value * number_scales[k] + 0.5))
+        for k in range(len(elicitation_bits)):
+            if (elicited[i] >> k) & 1:
+                word |= one << np.uint32(elicitation_bits[k])
         value = numbers[status, row]
         if value == 429.0:
-            out[i, throttles] = 1
+            word |= one << np.uint32(throttles)
         elif value >= 400.0:
-            out[i, failures] = 1
+            word |= one << np.uint32(failures)
         if numbers[turn, row] == 0.0:
-            out[i, first_turns] = 1
+            word |= one << np.uint32(first_turns)
         if kinds[prompt, row] == 1:
-            out[i, prompt_bytes] = sizes[prompt, row]
+            values[i, bytes_place] = sizes[prompt, row]
+        flags[i] = word
 
 
 @kernel
@@ -161,73 +180,69 @@ def _strings(decoded: Decoded, field: int, rows: NDArray[np.int64], limit: int) 
     return pa.StringArray.from_buffers(present, pa.py_buffer(offsets), pa.py_buffer(out[:end]))
 
 
-def _hashed(
-    decoded: Decoded, field: str, rows: NDArray[np.int64], keys: HashKeys, limit: int
-) -> NDArray[np.int64]:
+def _hash_into(
+    out: NDArray[np.int64],
+    decoded: Decoded,
+    field: str,
+    rows: NDArray[np.int64],
+    keys: HashKeys,
+    limit: int,
+) -> None:
     index = FIELD_INDEX[field]
     spans = decoded.spans
-    out = np.empty(len(rows), dtype=np.int64)
     hash_spans(
-        spans.text,
-        spans.begins[index],
-        spans.sizes[index],
-        spans.kinds[index],
-        rows,
-        limit,
-        *keys.fields[field],
-        out,
-    )
-    return out
+        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, limit,
+        *keys.fields[field], out,
+    )  # fmt: skip
 
 
-def _network_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> NDArray[np.int64]:
+def _hash_networks(out: NDArray[np.int64], decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> None:
     index = FIELD_INDEX["client_ip"]
     spans = decoded.spans
     begins = np.empty(len(rows), dtype=np.int64)
     sizes = np.empty(len(rows), dtype=np.int32)
     networks = np.zeros(SLOT * len(rows) + 8, dtype=np.uint8)
     cut_networks(
-        spans.text,
-        spans.begins[index],
-        spans.sizes[index],
-        spans.kinds[index],
-        rows,
-        begins,
-        sizes,
-        networks,
+        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, begins, sizes, networks,
         np.zeros(12, dtype=np.int64),
-    )
-    out = np.empty(len(rows), dtype=np.int64)
+    )  # fmt: skip
     kinds = spans.kinds[index][rows]
     hash_spans(networks, begins, sizes, kinds, np.arange(len(rows)), 16, *keys.fields["client_ip"], out)
-    return out
 
 
-def _single(
-    keys: NDArray[np.int64], payloads: dict[str, NDArray[np.int32] | pa.Array] | None = None
-) -> Entries:
-    """A sketch whose row i holds keys[i], or nothing where that is negative. Payloads: for the kept keys only."""
-    kept = keys >= 0
-    offsets = np.zeros(len(keys) + 1, dtype=np.int64)
-    np.cumsum(kept, out=offsets[1:])
-    chosen = keys[kept]
-    return Entries(offsets, chosen, np.ones(len(chosen), dtype=np.int64), payloads or {})
+def _names(decoded: Decoded, field: str, rows: NDArray[np.int64], hashes: NDArray[np.int64]) -> Names:
+    """The text of each distinct hash."""
+    first = np.empty(len(rows), dtype=np.int64)
+    table = np.full(1 << int(2 * len(rows)).bit_length(), -1, dtype=np.int64)
+    first = first[: first_rows(hashes, table, first)]
+    return Names(hashes[first], _strings(decoded, FIELD_INDEX[field], rows[first], NAME_BYTES))
 
 
-def _shingled(offsets: NDArray[np.int32], shingles: NDArray[np.int64]) -> Entries:
-    kept = shingles[: int(offsets[-1])]
-    return Entries(offsets.astype(np.int64), kept, np.ones(len(kept), dtype=np.int64), {})
+def _lengths(decoded: Decoded, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Bytes of each prompt, int32; UNKNOWN_LENGTH where there is none to go with an embedding."""
+    spans = decoded.spans
+    return np.where(spans.kinds[PROMPT][rows] == 1, spans.sizes[PROMPT][rows], np.int32(UNKNOWN_LENGTH))
 
 
 def event_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> NDArray[np.int64]:
     """Keyed hashes of the event ids of the given records, int64."""
-    return _hashed(decoded, FIELDS[EVENT_ID].name, rows, keys, MAX_ID_BYTES)
+    out = np.empty(len(rows), dtype=np.int64)
+    _hash_into(out, decoded, FIELDS[EVENT_ID].name, rows, keys, MAX_ID_BYTES)
+    return out
 
 
 def measure(
     decoded: Decoded, rows: NDArray[np.int64], map_version: str, quantiser: Quantiser, keys: HashKeys
 ) -> Rows:
-    """Fold the given valid records into one row per account and hour.
+    """Fold the given valid records into one row per account and hour. Arguments as for `measure_requests`."""
+    (folded,) = fold_requests([measure_requests(decoded, rows, map_version, quantiser, keys)])
+    return folded
+
+
+def measure_requests(
+    decoded: Decoded, rows: NDArray[np.int64], map_version: str, quantiser: Quantiser, keys: HashKeys
+) -> Requests:
+    """Measure the given valid records.
 
     decoded: a block of n records; rows: int64[m], which of them count (valid and no repeats). quantiser: the
     prompt map of that version.
@@ -239,64 +254,72 @@ def measure(
         spans.sizes[PROMPT],
         spans.kinds[PROMPT],
         rows,
-        quantiser,
+        no_cells() if isinstance(quantiser, VectorQuantiser) else quantiser,
         keys.texts,
     )
-    return fold(_requests(decoded, rows, map_version, prompts, keys), is_raw=True)
+    if decoded.vectors is not None:
+        key = keys.fields[EMBEDDING_DOMAIN]
+        measure_vectors(decoded.vectors, rows, quantiser, key, prompts.cell, prompts.prompt_hash)
+    return _requests(decoded, rows, map_version, prompts, keys)
 
 
 def _requests(
     decoded: Decoded, rows: NDArray[np.int64], map_version: str, prompts: PromptMeasures, keys: HashKeys
-) -> Rows:
+) -> Requests:
     spans = decoded.spans
-    sums = np.zeros((len(rows), len(SUMS)), dtype=np.int64)
-    _sums(
-        spans.kinds, spans.sizes, decoded.numbers, rows, prompts.elicited, _PRESENCE_FIELDS, _PRESENCE_COLUMNS,
-        _NUMBER_FIELDS, _NUMBER_COLUMNS, _NUMBER_SCALES, _ELICITATION_COLUMNS, _COUNT_COLUMNS,
-        (FIELD_INDEX["status"], FIELD_INDEX["turn_index"], PROMPT), sums,
+    values = np.zeros((len(rows), len(VALUES)), dtype=np.int64)
+    flags = np.empty(len(rows), dtype=np.uint32)
+    _values_and_flags(
+        spans.kinds, spans.sizes, decoded.numbers, rows, prompts.elicited, _PRESENCE_FIELDS, _PRESENCE_BITS,
+        _NUMBER_FIELDS, _NUMBER_PLACES, _NUMBER_SCALES, _ELICITATION_BITS, _COUNT_BITS,
+        (FIELD_INDEX["status"], FIELD_INDEX["turn_index"], PROMPT), _BYTES_PLACE, values, flags,
     )  # fmt: skip
     times = decoded.event_times[rows]
     created = decoded.created_times[rows]
-    response = FIELD_INDEX["response"]
-    sampled = prompts.prompt_hash >= 0
-    sketches = {
-        "cells": _single(prompts.cell.astype(np.int64)),
-        "minutes": _single(times // _MINUTE_MS),
-        "prompts": _single(
-            prompts.prompt_hash,
-            {"prompt_cells": prompts.cell[sampled], "prompt_lengths": spans.sizes[PROMPT][rows][sampled]},
-        ),
-        "prompt_shingles": _shingled(prompts.shingle_offsets, prompts.shingles),
-        "response_shingles": _shingled(
-            *measure_responses(
-                spans.text,
-                spans.begins[response],
-                spans.sizes[response],
-                spans.kinds[response],
-                rows,
-                keys.texts,
-            )
-        ),
-        "openings": _single(prompts.opening),
-        "closings": _single(prompts.closing),
-        "networks": _single(_network_hashes(decoded, rows, keys)),
-    }
+    single = np.empty((len(SINGLE), len(rows)), dtype=np.int64)
+    place = SINGLE_INDEX
+    single[place["cells"]] = prompts.cell
+    np.floor_divide(times, _MINUTE_MS, out=single[place["minutes"]])
+    single[place["prompts"]] = prompts.prompt_hash
+    single[place["openings"]] = prompts.opening
+    single[place["closings"]] = prompts.closing
+    _hash_networks(single[place["networks"]], decoded, rows, keys)
     for sketch, field in _HASHED.items():
         limit = 1 << 20 if field in ("system_prompt", "tool_schema") else MAX_ID_BYTES
-        sketches[sketch] = _single(_hashed(decoded, field, rows, keys, limit))
+        _hash_into(single[place[sketch]], decoded, field, rows, keys, limit)
+    names = {}
     for sketch, (field, column) in _NAMED.items():
-        hashes = _hashed(decoded, field, rows, keys, NAME_BYTES)
-        names = _strings(decoded, FIELD_INDEX[field], rows, NAME_BYTES).dictionary_encode()
-        sketches[sketch] = _single(hashes, {column: names})
-    accounts, codes = ordered_dictionary(_strings(decoded, ACCOUNT_ID, rows, MAX_ID_BYTES))
-    return Rows(
+        hashes = single[place[sketch]]
+        _hash_into(hashes, decoded, field, rows, keys, NAME_BYTES)
+        names[column] = _names(decoded, field, rows, hashes)
+    response = FIELD_INDEX["response"]
+    offsets, shingles = measure_responses(
+        spans.text,
+        spans.begins[response],
+        spans.sizes[response],
+        spans.kinds[response],
+        rows,
+        keys.texts,
+    )
+    return Requests(
         map_version,
-        accounts,
-        codes,
-        (times // _HOUR_MS).astype(np.int32),
-        sums,
-        times,
+        _strings(decoded, ACCOUNT_ID, rows, MAX_ID_BYTES),
         times,
         np.where(created < 0, UNKNOWN_TIME, created),
-        sketches,
+        values,
+        flags,
+        single,
+        _lengths(decoded, rows),
+        {
+            "prompt_shingles": _kept(prompts.shingle_offsets, prompts.shingles),
+            "response_shingles": _kept(offsets, shingles),
+        },
+        names,
     )
+
+
+def _kept(
+    offsets: NDArray[np.int32], shingles: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A copy, since the kernels ask for room that they hardly use."""
+    return offsets.astype(np.int64), shingles[: int(offsets[-1])].copy()

@@ -14,12 +14,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.ingest.decode import Decoded, decode, reason
-from pipelines.ingest.fold import Folder, Rows
+from pipelines.ingest.fold import Rows
+from pipelines.ingest.folder import Folder
 from pipelines.ingest.formats import Format
-from pipelines.ingest.measure import HashKeys, event_hashes, measure
+from pipelines.ingest.measure import HashKeys, event_hashes, measure_requests
 from pipelines.ingest.redact import shape
+from pipelines.ingest.requests import Requests
 from pipelines.ingest.source import Block, RawReject, Slice, Source
 from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.vectors import embedding_length
 from schemas.account_hour import PRESENCE, REJECTS
 from schemas.request import FIELD_INDEX
 
@@ -69,7 +72,7 @@ class SliceReport:
 
 @dataclass(frozen=True)
 class _Measured:
-    rows: Rows | None
+    requests: Requests | None
     events: NDArray[np.int64]
     presence: NDArray[np.int64]
     rejects: list[tuple[int, int, str, bytes]]
@@ -107,7 +110,8 @@ def _wanted(decoded: Decoded, rows: NDArray[np.int64], context: Context) -> NDAr
 def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _Measured:
     records, origins, refused, skipped = native(block, context.log_format)
     # What a client or gateway logged without its text was a call all the same; only the native record must have it.
-    decoded = decode(records, context.now_ms, context.content_free or context.log_format is not None)
+    content_free = context.content_free or context.log_format is not None
+    decoded = decode(records, context.now_ms, content_free, embedding_length(context.quantiser))
     valid = _wanted(decoded, decoded.valid, context)
     events = event_hashes(decoded, valid, context.keys)
     distinct, first = _distinct(events)
@@ -121,7 +125,7 @@ def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _
     rejects += [_raw_reject(block, raw) for raw in block.rejects]
     kinds = decoded.spans.kinds[_PRESENCE_FIELDS][:, chosen]
     return _Measured(
-        measure(decoded, chosen, context.map_version, context.quantiser, context.keys)
+        measure_requests(decoded, chosen, context.map_version, context.quantiser, context.keys)
         if len(chosen)
         else None,
         distinct,
@@ -178,16 +182,16 @@ def process(
     parts: slices, each with the sorted hashes of events to leave out of it. take: is given their rows, folded,
     at most about MOST_ROWS at once. Threads measure blocks ahead of the one that is waited for, across slices.
     """
-    folder = Folder(take)
     reports: list[SliceReport] = []
     with ThreadPoolExecutor(context.threads) as pool:
+        folder = Folder(take, run=pool.map)
         for part, drop, reached, measured in _slices(source, parts, context, pool):
-            report, rows = _finish(source, part, drop, reached, measured, context)
+            report, requests = _finish(source, part, drop, reached, measured, context)
             reports.append(report)
-            for each in rows:
-                folder.add(each)
-            del rows, measured
-    folder.finish()
+            del measured
+            while requests:
+                folder.add(requests.pop(0))
+        folder.finish()
     return reports
 
 
@@ -232,8 +236,8 @@ def _finish(
     reached: _Reached,
     blocks: list[_Measured],
     context: Context,
-) -> tuple[SliceReport, list[Rows]]:
-    """The report and the rows of a slice.
+) -> tuple[SliceReport, list[Requests]]:
+    """The report and the measured requests of a slice.
 
     A repeat within the slice is found after its blocks were measured; the slice is then measured once more
     without it, which is rare and keeps the common path free of any order between blocks.
@@ -256,7 +260,7 @@ def _finish(
         presence += measured.presence
     report.presence = dict(zip(PRESENCE, presence.tolist(), strict=True))
     report.rejects = _reject_table(part, rejects, context.now_ms)
-    return report, [measured.rows for measured in blocks if measured.rows is not None]
+    return report, [measured.requests for measured in blocks if measured.requests is not None]
 
 
 def _once(source: Source, part: Slice, context: Context, drop: NDArray[np.int64]) -> Iterator[_Measured]:

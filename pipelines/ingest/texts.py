@@ -34,7 +34,6 @@ class Scratch(NamedTuple):
     weights: NDArray[np.float32]
     scores: NDArray[np.float32]
     order: NDArray[np.int32]
-    word: NDArray[np.uint8]
 
     @classmethod
     def new(cls) -> "Scratch":
@@ -43,7 +42,6 @@ class Scratch(NamedTuple):
             np.empty(MAX_TOKENS, np.uint64), np.zeros(MAX_TOKENS, np.uint8), np.zeros(BUCKETS, np.int32),
             np.empty(VECTOR_TOKENS, np.int32), np.empty(VECTOR_TOKENS, np.int32), np.empty(64, np.float32),
             np.empty(VECTOR_TOKENS, np.float32), np.empty(32, np.float32), np.arange(64, dtype=np.int32),
-            np.empty(16, np.uint8),
         )  # fmt: skip
 
 
@@ -107,7 +105,6 @@ def _shingles(
     limit: int,
     k0: np.uint64,
     k1: np.uint64,
-    scratch: NDArray[np.uint8],
     out: NDArray[np.int64],
     at: int,
 ) -> int:
@@ -125,7 +122,7 @@ def _shingles(
         if k >= 7:
             spread = (rolling ^ (rolling >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
             if (spread >> np.uint64(59)) == 0 and at - start < limit:
-                out[at] = mix(rolling, k0, k1, scratch)
+                out[at] = mix(rolling, k0, k1)
                 at += 1
     return at
 
@@ -196,7 +193,7 @@ def _prompts(
 ) -> None:
     tokens, angled, seen = scratch.tokens, scratch.angled, scratch.seen
     buckets, counts, vector = scratch.buckets, scratch.counts, scratch.vector
-    weights, scores, order, word = scratch.weights, scratch.scores, scratch.order, scratch.word
+    weights, scores, order = scratch.weights, scratch.scores, scratch.order
     base = np.uint64(0x9E3779B97F4A7C15)
     at = 0
     for i in range(len(rows)):
@@ -222,12 +219,12 @@ def _prompts(
                     value = np.uint64(0)
                     for k in range(TEMPLATE):
                         value = value * base + tokens[k]
-                    opening[i] = mix(value, keys[2], keys[3], word)
+                    opening[i] = mix(value, keys[2], keys[3])
                     value = np.uint64(0)
                     for k in range(count - TEMPLATE, count):
                         value = value * base + tokens[k]
-                    closing[i] = mix(value, keys[4], keys[5], word)
-                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], word, shingles, at)
+                    closing[i] = mix(value, keys[4], keys[5])
+                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], shingles, at)
                 elicited[i] = _elicited(tokens, angled, count, lengths, phrase_keys, phrase_categories, tags)
         shingle_offsets[i + 1] = at
 
@@ -245,7 +242,7 @@ def _responses(
     shingles: NDArray[np.int64],
     scratch: Scratch,
 ) -> None:
-    tokens, angled, word = scratch.tokens, scratch.angled, scratch.word
+    tokens, angled = scratch.tokens, scratch.angled
     at = 0
     for i in range(len(rows)):
         row = rows[i]
@@ -253,7 +250,7 @@ def _responses(
             size = np.int64(sizes[row])
             count = tokenize(buf, begins[row], size, letters, tokens, angled)
             if count >= 8:
-                at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], word, shingles, at)
+                at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], shingles, at)
         shingle_offsets[i + 1] = at
 
 

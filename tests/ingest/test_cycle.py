@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.naive import Naive, measure_all
-from pipelines.ingest import cycle, job
-from pipelines.ingest import fold as fold_module
+from pipelines.ingest import cycle, folder, job
 from pipelines.lake import commit
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.notes import known_sources, read_note
@@ -237,8 +236,7 @@ def test_no_staging_is_left(tmp_path: Path, fitted: FittedMap) -> None:
 def test_more_accounts_than_are_folded_at_once(
     tmp_path: Path, fitted: FittedMap, reference: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold_module, "_FIRST_FOLD", 50)
-    monkeypatch.setattr(fold_module.Folder.__init__, "__defaults__", (40,))
+    monkeypatch.setattr(folder.Folder.__init__, "__defaults__", (40, 50, map))
     write_log(tmp_path / "a.ndjson", LOG)
     for shards in (1, 2):
         lake = new_lake(tmp_path / f"lake-{shards}", fitted)
