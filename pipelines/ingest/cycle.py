@@ -18,9 +18,18 @@ from pipelines.ingest import job
 from pipelines.ingest.files import tail_hash
 from pipelines.ingest.slices import SliceReport
 from pipelines.ingest.source import Source
-from pipelines.lake.commit import Advance, Conflict, commit, event_union, remove_orphans, stand
+from pipelines.lake.commit import (
+    Advance,
+    Conflict,
+    Standing,
+    commit,
+    event_union,
+    remove_orphans,
+    stand,
+    standing_note,
+)
 from pipelines.lake.events import SeenEvents
-from pipelines.lake.notes import Note, read_note
+from pipelines.lake.notes import Note
 from pipelines.lake.tables import Lake
 
 
@@ -110,7 +119,7 @@ def run_cycle(
         files = job.written(settings)
         try:
             chain = seen.extend(event_union([report.events for report in reports]), name)
-            advances, rejects = _advances(lake, reports, settings.now_ms)
+            advances, rejects = _advances(lake, standing, reports, settings.now_ms)
             version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
         except Conflict:
             remove_orphans(lake.path, files)
@@ -165,7 +174,9 @@ def _without(settings: job.JobOptions, drops: Sequence[NDArray[np.int64]]) -> jo
     return replace(settings, staging=staging, drops=tuple(names))
 
 
-def _advances(lake: Lake, reports: Sequence[SliceReport], now_ms: int) -> tuple[list[Advance], pa.Table]:
+def _advances(
+    lake: Lake, standing: Standing, reports: Sequence[SliceReport], now_ms: int
+) -> tuple[list[Advance], pa.Table]:
     """Notes at the new positions, and the rejects with absolute positions."""
     starts: dict[str, int] = {}
     notes: dict[str, Note] = {}
@@ -175,7 +186,7 @@ def _advances(lake: Lake, reports: Sequence[SliceReport], now_ms: int) -> tuple[
         note = notes.get(part.app_id)
         if note is None:
             starts[part.app_id] = part.start
-            note = read_note(lake.path, part.app_id, part.start) or Note(part.uri, part.label, part.app_id)
+            note = standing_note(lake, standing, part.app_id) or Note(part.uri, part.label, part.app_id)
             notes[part.app_id] = note
         tables.append(_placed(report, note.lines))
         note.label = part.label

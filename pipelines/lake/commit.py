@@ -18,7 +18,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipelines.errors import ScarecrowError
 from pipelines.lake.events import Segment, chain_from_json, chain_to_json, sorted_distinct
-from pipelines.lake.notes import Note, forget_before, write_note
+from pipelines.lake.notes import Note, forget_before, read_note, write_note
 from pipelines.lake.tables import Lake, table_schema
 from pipelines.lake.write import Written, day_partition, sync, write
 from schemas.account_hour import ACCOUNT_HOURS, REJECTS
@@ -80,6 +80,20 @@ def stand(lake: Lake) -> Standing:
     return Standing(table, newest_chain(table).segments, int(table.transaction_version(EVENTS_APP) or 0))
 
 
+def standing_note(lake: Lake, standing: Standing, app_id: str) -> Note | None:
+    """The note of where a source partition stands; None for a new one, or when the lake lost it.
+
+    Raises Conflict when another process went on and dropped it: counting from nothing would be wrong.
+    """
+    position = standing.position(app_id)
+    if position is None:
+        return None
+    note = read_note(lake.path, app_id, position)
+    if note is None and lake.hours().transaction_version(app_id) != position:
+        raise Conflict(app_id)
+    return note
+
+
 @dataclass(frozen=True)
 class Advance:
     """A source partition moves from start to note.position."""
@@ -104,10 +118,11 @@ def commit(
     name of the cycle.
     """
     for advance in advances:
-        if (standing.position(advance.note.app_id) or 0) != advance.start:
+        # A partition that is new to the lake starts where its log does, which retention has moved.
+        if standing.position(advance.note.app_id) not in (None, advance.start):
             raise Conflict(advance.note.app_id)
     for advance in advances:
-        write_note(lake.path, advance.note)
+        write_note(lake.path, advance.note, standing.chain_version + 1)
     _commit_rejects(lake, advances, rejects, name, now_ms)
     transactions = [Transaction(a.note.app_id, a.note.position) for a in advances]
     transactions.append(Transaction(EVENTS_APP, standing.chain_version + 1))

@@ -46,15 +46,35 @@ def _folder(lake: Path, app_id: str) -> Path:
     return lake / "_sources" / hashlib.blake2b(app_id.encode(), digest_size=10).hexdigest()
 
 
-def write_note(lake: Path, note: Note) -> None:
-    """Note a position that is about to be committed."""
-    write_json(_folder(lake, note.app_id) / f"{note.position}.json", asdict(note))
+def write_note(lake: Path, note: Note, attempt: int) -> None:
+    """Note a position that is about to be committed.
+
+    attempt: number of the commit that is tried, one more than the lake has. Whoever tries the same number stood at
+    the same lake and notes the same; whoever tries a position with a smaller one will be refused. So the note with
+    the largest number is that of the commit, whatever others left who were too late.
+    """
+    write_json(_folder(lake, note.app_id) / f"{note.position}-{attempt}.json", asdict(note))
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """(position, attempt) of a note by its name; None for other files."""
+    position, _, attempt = path.stem.partition("-")
+    if not position.isdigit() or not (attempt or "0").isdigit():
+        return None
+    return int(position), int(attempt or 0)
 
 
 def read_note(lake: Path, app_id: str, position: int) -> Note | None:
-    """The note of a position; None where none was written."""
+    """The note of a position; None where none was written, or where it was dropped since."""
+    folder = _folder(lake, app_id)
+    found = [
+        (place, path) for path in folder.glob(f"{position}*.json") if (place := _place(path)) is not None
+    ]
+    attempts = [(place[1], path) for place, path in found if place[0] == position]
+    if not attempts:
+        return None
     try:
-        data: Mapping[str, Any] = json.loads((_folder(lake, app_id) / f"{position}.json").read_text())
+        data: Mapping[str, Any] = json.loads(max(attempts)[1].read_text())
     except FileNotFoundError:
         return None
     return Note(**data)
@@ -63,7 +83,8 @@ def read_note(lake: Path, app_id: str, position: int) -> Note | None:
 def forget_before(lake: Path, app_id: str, position: int) -> None:
     """Drop notes of earlier positions."""
     for path in _folder(lake, app_id).glob("*.json"):
-        if path.stem.isdigit() and int(path.stem) < position:
+        place = _place(path)
+        if place is not None and place[0] < position:
             path.unlink(missing_ok=True)
 
 
