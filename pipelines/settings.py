@@ -5,20 +5,21 @@ keyed hashes. Not here: flags themselves (`pipelines.cli`) and thresholds of det
 dataclasses beside the code that uses them and are nested below `rank.detect`.
 
 Environment names are SCARECROW_ and the path with two underscores: `ingest.workers` is
-SCARECROW_INGEST__WORKERS.
+SCARECROW_INGEST__WORKERS. Kafka's may have one: SCARECROW_KAFKA_GROUP.
 """
 
 import difflib
 import hashlib
 import json
 import os
+import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -32,12 +33,13 @@ from pydantic_settings import (
 )
 
 from pipelines.errors import ScarecrowError, UsageError
-
-if TYPE_CHECKING:
-    from pipelines.ingest.kafka.settings import KafkaSettings
+from pipelines.kafka_settings import KafkaSettings
 
 SETTINGS_FILE = "scarecrow.toml"
 PREFIX = "SCARECROW_"
+_KAFKA = PREFIX + "KAFKA_"
+# What a container platform sets for a service that is called scarecrow-kafka.
+_SERVICE = re.compile(r"SERVICE_(HOST|PORT)|PORT($|_)")
 
 
 class Section(BaseModel):
@@ -67,6 +69,12 @@ class IngestSettings(Section):
         default=4_000_000,
         ge=0,
         description="events per source partition over which event_id is unique; 0 never looks",
+    )
+    cycle_seconds: float = Field(
+        default=3,
+        ge=0,
+        le=3600,
+        description="while following, seconds from one cycle to the next unless the source is far ahead",
     )
 
     def worker_count(self) -> int:
@@ -214,6 +222,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     enforce: EnforceSettings = EnforceSettings()
     dagster: DagsterSettings = DagsterSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -228,13 +237,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is handed in: `load_settings` reads the sources, to know where a value came from."""
         return (init_settings,)
-
-    @property
-    def kafka(self) -> "KafkaSettings":
-        """How to reach brokers. Read from the environment by the one reader that Kafka's workers use too."""
-        from pipelines.ingest.kafka.settings import load_kafka_settings
-
-        return load_kafka_settings()
 
     def origin(self, name: str) -> str:
         """Where the value of a dotted name came from: flag, environment NAME, file PATH, or default."""
@@ -260,18 +262,26 @@ def load_settings(file: Path | None = None, flags: Mapping[str, object] | None =
     Raises UsageError for an unreadable file, a name that is no setting and a value that does not fit.
     """
     path = _settings_file(file)
-    layers: list[tuple[str, dict[str, Any]]] = []
+    layers: list[_Layer] = []
     if path is not None:
-        layers.append((f"file {path}", _read_toml(path)))
-    layers.append(("environment", _read_environment()))
-    layers.append(("flag", _nested(flags or {})))
+        layers.append((lambda name: f"file {path}", _read_toml(path)))
+    layers.append((lambda name: f"environment {_short(name)}", _read_short(os.environ)))
+    layers.append((lambda name: f"environment {variable(name)}", _read_environment()))
+    layers.append((lambda name: "flag", _nested(flags or {})))
+    return _validated(layers)
 
+
+_Layer = tuple[Callable[[str], str], dict[str, Any]]
+"""Where a dotted name of a layer came from, and the layer."""
+
+
+def _validated(layers: list[_Layer]) -> Settings:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:
         _merge(merged, layer)
         for name in _leaves(layer):
-            origins[name] = f"environment {variable(name)}" if origin == "environment" else origin
+            origins[name] = origin(name)
     try:
         settings = Settings(**merged)
     except ValidationError as error:
@@ -285,14 +295,14 @@ def variable(name: str) -> str:
     return PREFIX + name.replace(".", "__").upper()
 
 
+def kafka_from(environment: Mapping[str, str]) -> KafkaSettings:
+    """Kafka's settings of nothing but an environment. Raises UsageError as `load_settings` does."""
+    return _validated([(lambda name: f"environment {_short(name)}", _read_short(environment))]).kafka
+
+
 def setting_rows(settings: Settings) -> list[SettingRow]:
     """Every setting in order of declaration; of secrets only whether they are set."""
-    rows = [_row(name, field, value, settings.origin(name)) for name, field, value in _fields(settings)]
-    kafka = settings.kafka
-    for name, field, value in _fields(kafka, "kafka."):
-        given = name.removeprefix("kafka.") in kafka.model_fields_set
-        rows.append(_row(name, field, value, f"environment {variable(name)}" if given else "default"))
-    return rows
+    return [_row(name, field, value, settings.origin(name)) for name, field, value in _fields(settings)]
 
 
 def _row(name: str, field: FieldInfo, value: object, origin: str) -> SettingRow:
@@ -303,7 +313,11 @@ def _row(name: str, field: FieldInfo, value: object, origin: str) -> SettingRow:
 
 def settings_hash(settings: Settings) -> str:
     """16 hexadecimal digits over all settings but secrets and how brokers are reached."""
-    values = {name: value for name, field, value in _fields(settings) if not _is_secret(field)}
+    values = {
+        name: value
+        for name, field, value in _fields(settings)
+        if not (_is_secret(field) or name.startswith("kafka."))
+    }
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -379,6 +393,20 @@ def _read_environment() -> dict[str, Any]:
         raise UsageError(f"The environment has a setting that is not JSON ({error}); correct it.") from error
 
 
+def _short(name: str) -> str:
+    return _KAFKA + name.removeprefix("kafka.").upper()
+
+
+def _read_short(environment: Mapping[str, str]) -> dict[str, Any]:
+    """SCARECROW_KAFKA_GROUP for `kafka.group`, and SCARECROW_KAFKA__GROUP, which wins."""
+    given: dict[str, str] = {}
+    for variable_name in sorted(environment):
+        name = variable_name.removeprefix(_KAFKA)
+        if name != variable_name and not _SERVICE.match(name):
+            given.setdefault(name.removeprefix("_").lower(), environment[variable_name])
+    return {"kafka": given} if given else {}
+
+
 def _nested(flags: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in flags.items():
@@ -427,12 +455,14 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     known = {name: field for name, field, _ in _fields(Settings())}
     name = ".".join(str(part) for part in first["loc"])
     origin = origins.get(name) or next((o for n, o in origins.items() if n.startswith(name + ".")), "flag")
-    if name == "kafka" or name.startswith("kafka."):
-        return f"{name} ({origin}) belongs into the environment ({PREFIX}KAFKA__NAME): workers read it there."
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else "`scarecrow settings` lists them."
         return f"{name} ({origin}) is not a setting; {hint}"
     field = known.get(name)
-    value = f" = {str(first['input'])[:80]!r}" if field is not None and not _is_secret(field) else ""
-    return f"The setting {name}{value} ({origin}) does not fit: {first['msg'][:1].lower()}{first['msg'][1:]}."
+    # A password in the wrong one of Kafka's variables is a password all the same.
+    is_shown = field is not None and not _is_secret(field) and not name.startswith("kafka.")
+    value = f" = {str(first['input'])[:80]!r}" if is_shown else ""
+    said = first["msg"].removeprefix("Value error, ")
+    said = said if said[1:2].isupper() else said[:1].lower() + said[1:]
+    return f"The setting {name}{value} ({origin}) does not fit: {said}."

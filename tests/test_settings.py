@@ -84,7 +84,8 @@ def test_a_named_file_takes_the_place_of_the_one_at_hand(monkeypatch: pytest.Mon
         ("[rank]\nhorizon_days = -1\n", "greater than 0"),
         ("ingest = 4\n", "The setting ingest .* does not fit"),
         ("[ingest\n", "is not TOML"),
-        ("[kafka]\ngroup = 'x'\n", "belongs into the environment"),
+        ("[kafka]\ngroup = ''\n", r"kafka\.group \(file scarecrow\.toml\) does not fit"),
+        ("[kafka]\ngrup = 'x'\n", r"is not a setting; did you mean kafka\.group"),
         ("\udcff", "is not TOML"),
     ],
 )
@@ -157,6 +158,7 @@ def test_the_hash_follows_values_and_not_secrets_or_origins(monkeypatch: pytest.
     assert settings_hash(load_settings(flags={"ingest.slice_mib": 32})) == plain
     assert settings_hash(load_settings(flags={"ingest.slice_mib": 33})) != plain
     monkeypatch.setenv("SCARECROW_PRIVACY__HASH_KEY", SECRET)
+    monkeypatch.setenv("SCARECROW_KAFKA_GROUP", "another")
     assert settings_hash(load_settings()) == plain
 
 

@@ -2,11 +2,19 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.context import settings_of
+from pipelines.cli.context import GlobalOptions, settings_of
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    import pyarrow as pa
+
+    from pipelines.ingest.cycle import BeforeCommit, IngestOptions
+    from pipelines.settings import Settings
 
 
 def ingest_command(
@@ -61,6 +69,15 @@ def ingest_command(
             min=0, max=65535, help="Answer /healthz and Prometheus /metrics on this port of loopback."
         ),
     ] = None,
+    dead_letters: Annotated[
+        str | None,
+        typer.Option(
+            help="kafka://HOST:PORT/TOPIC that also gets every rejected record of a Kafka source, unchanged."
+        ),
+    ] = None,
+    json_lines: Annotated[
+        bool, typer.Option("--log-json", help="Progress and log as JSON lines on standard error.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
     """Reads API logs and commits account_hours to the lake, every record exactly once.
@@ -71,19 +88,18 @@ def ingest_command(
 
     Example: `scarecrow ingest --source kafka://localhost:9092/llm-requests --lake lake --follow`
     """
-    from dataclasses import asdict
+    from contextlib import ExitStack
+    from dataclasses import asdict, replace
 
+    from pipelines.cli.logs import log_json
     from pipelines.cli.progress import IngestProgress
     from pipelines.cli.table import print_json
     from pipelines.cli.times import parse_time
     from pipelines.errors import UsageError
-    from pipelines.ingest.cycle import IngestOptions
     from pipelines.ingest.formats import get_format
     from pipelines.ingest.run import Stop, ingest, open_source
     from pipelines.ingest.runners import RUNNERS
     from pipelines.lake.tables import Lake
-    from pipelines.prompt_map.store import NO_MAP
-    from pipelines.settings import hash_key
 
     settings = settings_of(
         ctx,
@@ -100,27 +116,21 @@ def ingest_command(
         raise UsageError(f"runner {settings.ingest.runner} is unknown; choose one of {', '.join(RUNNERS)}")
     since_ms = None if since is None else parse_time("--since", since)
     until_ms = None if until is None else parse_time("--until", until)
+    if json_lines:
+        log_json()
     opened = Lake(Path(settings.lake.path))
-    feed = open_source(source, opened.path, settings.ingest.slice_mib << 20, follow, since_ms, until_ms)
+    feed = open_source(
+        source, opened.path, settings.ingest.slice_mib << 20, follow, since_ms, until_ms, settings_file(ctx)
+    )
     if dry_run:
         from pipelines.cli.dry_run import show
         from pipelines.ingest.dry_run import look
 
-        show(look(feed, name, dict(options), now_ms()), as_json)
+        show(look(feed, name, dict(options), now_ms(), content_free), as_json)
         return
-    workers_in_use = settings.ingest.worker_count()
-    request = IngestOptions(
-        hash_key=hash_key(settings),
-        map_version=NO_MAP,
-        runner=settings.ingest.runner,
+    request = replace(
+        ingest_options(settings, options, content_free),
         runner_options=tuple(runner_option or ()),
-        threads=workers_in_use,
-        shards=1 if settings.ingest.runner == "inprocess" else workers_in_use,
-        cycle_bytes=settings.ingest.cycle_mib << 20,
-        dedup_horizon=settings.ingest.dedup_horizon,
-        log_format=name,
-        format_options=options,
-        content_free=content_free,
         since_ms=since_ms,
         until_ms=until_ms,
     )
@@ -130,7 +140,10 @@ def ingest_command(
 
         health = Health()
         serve(health, "127.0.0.1", health_port)
-    with Stop().on_signals() as stop, IngestProgress(source, quiet=as_json) as progress:
+    with ExitStack() as stack:
+        stop = stack.enter_context(Stop().on_signals())
+        progress = stack.enter_context(IngestProgress(source, quiet=as_json, is_logged=json_lines))
+        before_commit = letters_to(dead_letters, source, settings, stack)
         totals = ingest(
             opened,
             source,
@@ -143,6 +156,8 @@ def ingest_command(
             progress.on_cycle,
             progress.on_idle,
             health,
+            before_commit,
+            settings.ingest.cycle_seconds,
         )
     if as_json:
         print_json(asdict(totals) | {"seconds": progress.seconds, "lake": str(opened.path)})
@@ -150,9 +165,68 @@ def ingest_command(
         progress.summary(totals)
 
 
+def ingest_options(
+    settings: "Settings", format_options: tuple[tuple[str, str], ...], content_free: bool = False
+) -> "IngestOptions":
+    """What the settings say of how to ingest; ingest.format is the format's name."""
+    from pipelines.ingest.cycle import IngestOptions
+    from pipelines.prompt_map.store import NO_MAP
+    from pipelines.settings import hash_key
+
+    workers = settings.ingest.worker_count()
+    return IngestOptions(
+        hash_key=hash_key(settings),
+        map_version=NO_MAP,
+        runner=settings.ingest.runner,
+        threads=workers,
+        shards=1 if settings.ingest.runner == "inprocess" else workers,
+        cycle_bytes=settings.ingest.cycle_mib << 20,
+        dedup_horizon=settings.ingest.dedup_horizon,
+        log_format=settings.ingest.format,
+        format_options=format_options,
+        content_free=content_free,
+    )
+
+
+def letters_to(address: str | None, source: str, settings: "Settings", stack: "ExitStack") -> "BeforeCommit":
+    """What sends a cycle's rejects to a dead-letter topic before the cycle is committed; nothing without an address.
+
+    Raises UsageError for a source whose records have no topic of their own, KafkaUnavailable without the topic.
+    """
+    if address is None:
+        return lambda rejects: None
+    from pipelines.errors import UsageError
+    from pipelines.ingest.kafka import is_kafka
+    from pipelines.ingest.kafka.address import parse_address
+    from pipelines.ingest.kafka.admin import shared_admin
+    from pipelines.ingest.kafka.dead_letters import DeadLetters
+
+    dead = parse_address(address)
+    if not is_kafka(source):
+        raise UsageError(
+            f"--dead-letters {address} needs a Kafka source and {source} is none; leave it out, a file keeps its "
+            "rejected lines."
+        )
+    origin = parse_address(source)
+    if dead == origin:
+        raise UsageError(f"--dead-letters {address} is the source itself; name another topic.")
+    shared_admin(settings.kafka, dead.servers).topic(dead.topic)
+    letters = stack.enter_context(DeadLetters(settings.kafka, dead.servers, dead.topic, origin.servers))
+
+    def send(rejects: "pa.Table") -> None:
+        letters.send_rejects(rejects)
+
+    return send
+
+
 def now_ms() -> int:
     """The clock, epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def settings_file(ctx: typer.Context) -> Path | None:
+    """The file that --settings names."""
+    return (ctx.find_object(GlobalOptions) or GlobalOptions()).settings_file
 
 
 def format_options(given: list[str], mapping: Path | None) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,7 @@ def lag_command(
 
     Example: `scarecrow lag --source kafka://localhost:9092/llm-requests --lake lake`
     """
+    from pipelines.cli.ingest import settings_file
     from pipelines.cli.table import print_json, print_table
     from pipelines.ingest.run import open_source
     from pipelines.lake.commit import stand
@@ -28,7 +29,9 @@ def lag_command(
     settings = settings_of(ctx, lake__path=lake)
     opened = Lake(Path(settings.lake.path))
     standing = stand(opened)
-    feed = open_source(source, opened.path, settings.ingest.slice_mib << 20, follow=False)
+    feed = open_source(
+        source, opened.path, settings.ingest.slice_mib << 20, False, settings_file=settings_file(ctx)
+    )
     rows = []
     for status in feed.status(standing.position):
         note = read_note(opened.path, status.app_id, status.committed or 0)

@@ -10,8 +10,11 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.context import settings_of
+
 
 def produce_command(
+    ctx: typer.Context,
     files: Annotated[
         str, typer.Argument(help="Log in the native format: path, glob in quotes, .gz, .zst, or -.")
     ],
@@ -45,13 +48,12 @@ def produce_command(
     from pipelines.errors import UsageError
     from pipelines.ingest.kafka.address import parse_address
     from pipelines.ingest.kafka.admin import shared_admin
-    from pipelines.ingest.kafka.settings import load_kafka_settings
     from pipelines.produce import Produced, Replay, produce
 
     if shift not in ("none", "start", "end", "sent"):
         raise UsageError(f"--shift {shift} is unknown; choose none, start, end or sent.")
     address = parse_address(to)
-    settings = load_kafka_settings()
+    settings = settings_of(ctx).kafka
     replay = Replay(rate, speed, shift, repeat)  # type: ignore[arg-type]  # checked above
     admin = shared_admin(settings, address.servers)
     if create_partitions is not None:

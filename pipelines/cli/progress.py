@@ -1,5 +1,7 @@
-"""Progress of an ingest: a live line on a terminal, plain lines elsewhere, always on standard error."""
+"""Progress of an ingest: a live line on a terminal, plain lines elsewhere, or log records (`--log-json`); always on
+standard error."""
 
+import logging
 import sys
 import time
 from types import TracebackType
@@ -8,18 +10,22 @@ from typing import Self
 from rich.console import Console
 from rich.status import Status
 
+from pipelines.cli.logs import FIELDS
 from pipelines.ingest.cycle import CycleReport
 from pipelines.ingest.run import Totals
 from pipelines.prompt_map.prepare import FitReport
 from pipelines.prompt_map.store import NO_MAP
 
+log = logging.getLogger(__name__)
+
 
 class IngestProgress:
     """Tells how far an ingest is."""
 
-    def __init__(self, source: str, quiet: bool) -> None:
+    def __init__(self, source: str, quiet: bool, is_logged: bool = False) -> None:
         self._source = source
-        self._quiet = quiet
+        self._quiet = quiet or is_logged
+        self._is_logged = is_logged
         self._console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self._began = time.monotonic()
         self._status: Status | None = None
@@ -48,13 +54,15 @@ class IngestProgress:
 
     def on_map(self, report: FitReport) -> None:
         """Tell which prompt map is used."""
+        if self._is_logged:
+            log.info("prompt map", extra={FIELDS: {"map_version": report.version, "fitted": report.fitted}})
         if report.fitted:
             self._say(
-                f"prompt map {report.version}: fitted to {report.prompts:,} distinct prompts of this input"
+                f"prompt map {report.version}: fitted to {report.prompts:,} distinct {report.kind}s of this input"
             )
         elif report.version == NO_MAP:
             self._say(
-                f"no prompt map yet: this input has {report.prompts:,} distinct prompts, too few to fit one; "
+                f"no prompt map yet: this input has {report.prompts:,} distinct {report.kind}s, too few to fit one; "
                 "its requests are counted but have no cells until a larger input fits a map"
             )
         else:
@@ -62,6 +70,11 @@ class IngestProgress:
 
     def on_cycle(self, report: CycleReport, totals: Totals) -> None:
         """Tell of a committed cycle."""
+        if self._is_logged:
+            told = {"version": report.version, "slices": report.slices, "files": report.files}
+            counts = ("bytes", "records", "rows", "rejects", "duplicates", "skipped", "lost")
+            told |= {name: getattr(report, name) for name in counts}
+            log.info("cycle", extra={FIELDS: told | {"positions": report.positions}})
         rate = totals.records / max(self.seconds, 1e-9)
         text = (
             f"{totals.records:,} records, {totals.rejects:,} rejects, {totals.duplicates:,} duplicates, "
@@ -84,6 +97,7 @@ class IngestProgress:
             sys.stdout.write(f"{self._source}: nothing new\n")
             return
         skipped = f", {totals.skipped:,} lines that are no call" if totals.skipped else ""
+        skipped += f", {totals.lost:,} lost before they were read" if totals.lost else ""
         sys.stdout.write(
             f"{totals.records:,} records: {totals.rows:,} measured, {totals.duplicates:,} duplicates, "
             f"{totals.rejects:,} rejects{skipped}; {totals.cycles} commits in {self.seconds:.1f} s\n"

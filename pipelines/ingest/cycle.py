@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.errors import ScarecrowError
 from pipelines.ingest import job
 from pipelines.ingest.files import tail_hash
 from pipelines.ingest.slices import SliceReport
@@ -29,8 +30,9 @@ from pipelines.lake.commit import (
     standing_note,
 )
 from pipelines.lake.events import SeenEvents
-from pipelines.lake.notes import Note
+from pipelines.lake.notes import MOST_LOST_RANGES, Note
 from pipelines.lake.tables import Lake
+from pipelines.lake.write import Written
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class IngestOptions:
 
 @dataclass(frozen=True)
 class CycleReport:
-    """What a cycle did. version: of account_hours after it. newest_event_ms: newest event time of the cycle."""
+    """What a cycle did. version: of account_hours after it. newest_event_ms: newest event time of the cycle.
+    bytes: of the records that were read. lost: records that were gone before they were read."""
 
     version: int
     slices: int
@@ -71,10 +74,14 @@ class CycleReport:
     files: int
     newest_event_ms: int
     positions: dict[str, int]
+    lost: int = 0
 
 
 Clock = Callable[[], int]
 """Epoch milliseconds."""
+BeforeCommit = Callable[[pa.Table], None]
+"""Is given a cycle's rejects (schemas.account_hour.REJECTS) before anything of it is committed, perhaps again and
+again: a cycle that fails or conflicts is done anew."""
 
 
 def cycles(lake: Lake, source: Source, options: IngestOptions, now: Clock) -> Iterator[CycleReport]:
@@ -91,7 +98,12 @@ def cycles(lake: Lake, source: Source, options: IngestOptions, now: Clock) -> It
 
 
 def run_cycle(
-    lake: Lake, source: Source, options: IngestOptions, seen: SeenEvents, now: Clock
+    lake: Lake,
+    source: Source,
+    options: IngestOptions,
+    seen: SeenEvents,
+    now: Clock,
+    before_commit: BeforeCommit = lambda rejects: None,
 ) -> CycleReport | None:
     """Plan, run and commit once; None when there is nothing new. Raises Conflict when another was first."""
     standing = stand(lake)
@@ -118,8 +130,9 @@ def run_cycle(
             reports = job.reports(settings, len(slices))
         files = job.written(settings)
         try:
-            chain = seen.extend(event_union([report.events for report in reports]), name)
             advances, rejects = _advances(lake, standing, reports, settings.now_ms)
+            _announce(before_commit, rejects, lake, files)
+            chain = seen.extend(event_union([report.events for report in reports]), name)
             version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
         except Conflict:
             remove_orphans(lake.path, files)
@@ -133,7 +146,7 @@ def run_cycle(
     return CycleReport(
         version,
         len(slices),
-        sum(report.reached - report.part.start for report in reports),
+        sum(report.bytes for report in reports),
         sum(report.records for report in reports),
         sum(report.rows for report in reports),
         rejects.num_rows,
@@ -142,7 +155,16 @@ def run_cycle(
         len(files),
         max(report.newest_event_ms for report in reports),
         positions,
+        sum(end - start for report in reports for start, end in report.lost),
     )
+
+
+def _announce(before_commit: BeforeCommit, rejects: pa.Table, lake: Lake, files: Sequence[Written]) -> None:
+    try:
+        before_commit(rejects)
+    except ScarecrowError:
+        remove_orphans(lake.path, files)
+        raise
 
 
 def _repeats(reports: Sequence[SliceReport], seen: SeenEvents) -> list[NDArray[np.int64]]:
@@ -200,6 +222,8 @@ def _advances(
         note.newest_event_ms = max(note.newest_event_ms, report.newest_event_ms)
         note.updated_at_ms = now_ms
         note.complete = report.complete
+        note.lost = [*note.lost, *report.lost][-MOST_LOST_RANGES:]
+        note.lost_records += sum(end - start for start, end in report.lost)
         for field_name, count in report.presence.items():
             note.presence[field_name] = note.presence.get(field_name, 0) + count
         options: dict[str, Any] = dict(part.options)

@@ -149,7 +149,12 @@ class FileSource:
         read = opened(options["path"])
         return read.position, read.ended
 
-    def _identify(self, path: str, committed: Committed) -> _File | None:
+    def places(self, committed: Committed) -> dict[str, str]:
+        """Path of each file that the source names now by app_id, those that are read to their end included."""
+        files = [self._identify(path, committed, even_complete=True) for path in self.paths() if path != STDIN]
+        return {file.app_id: file.path for file in files if file is not None}
+
+    def _identify(self, path: str, committed: Committed, even_complete: bool = False) -> _File | None:
         try:
             if path == STDIN:
                 head, size = stream(STDIN, "", 0).head, 0
@@ -167,7 +172,7 @@ class FileSource:
             app_id = f"file:{_hash(head)}-{size}"
             position = committed(app_id) or 0
             note = read_note(self.lake, app_id, position)
-            if note is not None and note.complete:
+            if note is not None and note.complete and not even_complete:
                 return None
             return _File(path, app_id, position, size, True)
         return self._identify_plain(path, head, size, committed)

@@ -3,6 +3,7 @@
 Belongs here: what surrounds cycles. Not here: the command line (`pipelines.cli.ingest`).
 """
 
+import logging
 import signal
 import threading
 import time
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pipelines.errors import ScarecrowError, UsageError
-from pipelines.ingest.cycle import Clock, CycleReport, IngestOptions, run_cycle
+from pipelines.ingest.cycle import BeforeCommit, Clock, CycleReport, IngestOptions, run_cycle
 from pipelines.ingest.files import FileSource
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.source import Source
 from pipelines.ingest.streams import STDIN
-from pipelines.lake.commit import Conflict
+from pipelines.lake.commit import Conflict, stand
 from pipelines.lake.events import SeenEvents
+from pipelines.lake.looks import write_looks
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.prepare import FirstMap, FitReport
 from pipelines.prompt_map.store import NO_MAP
@@ -29,8 +31,12 @@ from pipelines.prompt_map.store import NO_MAP
 if TYPE_CHECKING:
     from pipelines.ingest.health import Health
 
+log = logging.getLogger(__name__)
+
 KAFKA: Final = "kafka://"
 _POLL_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 10.0
+"""How often a follower looks at where its source ends, for /metrics and the mart."""
 OUTAGE_SECONDS: Final = 900.0
 """How long a broker that is away is waited for while following."""
 
@@ -51,13 +57,14 @@ class Totals:
     skipped: int = 0
     version: int = 0
     newest_event_ms: int = 0
+    lost: int = 0
 
     def add(self, report: CycleReport) -> None:
         """Count one cycle."""
         self.cycles += 1
         self.version = report.version
         self.newest_event_ms = max(self.newest_event_ms, report.newest_event_ms)
-        for name in ("bytes", "records", "rows", "rejects", "duplicates", "skipped"):
+        for name in ("bytes", "records", "rows", "rejects", "duplicates", "skipped", "lost"):
             setattr(self, name, getattr(self, name) + getattr(report, name))
 
 
@@ -85,12 +92,13 @@ def open_source(
     follow: bool,
     since_ms: int | None = None,
     until_ms: int | None = None,
+    settings_file: Path | None = None,
 ) -> Source:
-    """The source that an address names."""
+    """The source that an address names. settings_file: where a topic's settings are, instead of the usual places."""
     if uri.startswith(KAFKA):
         from pipelines.ingest.kafka import KafkaSource
 
-        return KafkaSource(uri, since_ms, until_ms)
+        return KafkaSource(uri, since_ms, until_ms, settings_file=settings_file)
     if "://" in uri:
         raise UsageError(
             f"source {uri} is of no known kind; give files, - for standard input, or kafka://HOST:PORT/TOPIC"
@@ -115,10 +123,14 @@ def ingest(
     on_cycle: Callable[[CycleReport, Totals], None] = lambda report, totals: None,
     on_idle: Callable[[Totals], None] = lambda totals: None,
     health: "Health | None" = None,
+    before_commit: BeforeCommit = lambda rejects: None,
+    cycle_seconds: float = 0.0,
 ) -> Totals:
     """Ingest until the source has nothing new, or with follow until `stop`.
 
     options.map_version `none` means: the lake's own map, fitted first if need be. health: told of every cycle.
+    before_commit: see `cycle.BeforeCommit`. cycle_seconds: from the beginning of one cycle to that of the next while
+    following, unless the source is ahead by half a cycle's budget; fewer commits cost less and make fewer files.
     While following, a broker that is away is waited for, for OUTAGE_SECONDS at most; Kafka shares the partitions
     among all processes that follow the topic in one group.
     """
@@ -138,6 +150,7 @@ def ingest(
         else get_format(options.log_format, dict(options.format_options))
     )
     told = ""
+    looked = time.monotonic()
     with _membership(source, uri, follow):
         while not stop.event.is_set():
             began = time.monotonic()
@@ -149,7 +162,7 @@ def ingest(
                     told = chosen.version
                     on_map(chosen)
                 options = replace(options, map_version=chosen.version)
-            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now)
+            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now, before_commit)
             if report is not None:
                 totals.add(report)
                 on_cycle(report, totals)
@@ -161,8 +174,27 @@ def ingest(
                 on_idle(totals)
                 if health is not None:
                     health.alive()
-                stop.event.wait(_POLL_SECONDS)
+            if follow and time.monotonic() - looked >= LOOK_SECONDS:
+                look(lake, source, now(), health)
+                looked = time.monotonic()
+            if follow and (report is None or report.bytes < options.cycle_bytes // 2):
+                pause = _POLL_SECONDS if report is None else cycle_seconds - (time.monotonic() - began)
+                stop.event.wait(max(0.0, pause))
+    if not follow:
+        look(lake, source, now(), health)
     return totals
+
+
+def look(lake: Lake, source: Source, now_ms: int, health: "Health | None" = None) -> None:
+    """Note where each partition of the source ends, for the mart and /metrics: advice, so a failure is logged only."""
+    try:
+        found = source.status(stand(lake).position)
+    except ScarecrowError as error:
+        log.info("lag is not known at the moment: %s", error)
+        return
+    write_looks(lake.path, found, now_ms)
+    if health is not None:
+        health.lag(found)
 
 
 @contextmanager
@@ -234,7 +266,12 @@ def _is_to_be_planned_again(error: BaseException) -> bool:
 
 
 def _cycle(
-    lake: Lake, source: Source, options: IngestOptions, seen: SeenEvents, now: Clock
+    lake: Lake,
+    source: Source,
+    options: IngestOptions,
+    seen: SeenEvents,
+    now: Clock,
+    before_commit: BeforeCommit = lambda rejects: None,
 ) -> CycleReport | None:
     """One cycle; begun again, with jitter, when another process committed first or the topic changed."""
     attempts = Retrying(
@@ -243,7 +280,7 @@ def _cycle(
         stop=stop_after_delay(600),
     )
     try:
-        return attempts(run_cycle, lake, source, options, seen, now)
+        return attempts(run_cycle, lake, source, options, seen, now, before_commit)
     except RetryError as error:
         raise ScarecrowError(
             f"lake {lake.path} was committed to by others for ten minutes without a gap; run fewer ingests on it"

@@ -54,6 +54,7 @@ class SliceReport:
     """What came of a slice. events: sorted hashes of the measured event ids. reached: next position.
 
     rejects: table of schemas.account_hour.REJECTS, with line numbers still relative to the slice in `position`.
+    bytes: of the records as they were read. lost: ranges of positions that were gone before they were read.
     """
 
     part: Slice
@@ -65,6 +66,8 @@ class SliceReport:
     skipped: int = 0
     lines: int = 0
     newest_event_ms: int = 0
+    bytes: int = 0
+    lost: list[tuple[int, int]] = field(default_factory=list)
     presence: dict[str, int] = field(default_factory=dict)
     events: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     rejects: pa.Table = field(default_factory=lambda: REJECTS.arrow().empty_table())
@@ -81,6 +84,8 @@ class _Measured:
     skipped: int
     lines: int
     newest_ms: int
+    size: int
+    lost: list[tuple[int, int]]
 
 
 def native(
@@ -136,6 +141,8 @@ def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _
         skipped + block.skipped,
         block.lines,
         int(decoded.event_times[chosen].max()) if len(chosen) else 0,
+        len(block.payload),
+        block.lost,
     )
 
 
@@ -257,6 +264,8 @@ def _finish(
         report.lines += measured.lines
         report.rows += len(measured.events)
         report.newest_event_ms = max(report.newest_event_ms, measured.newest_ms)
+        report.bytes += measured.size
+        report.lost += measured.lost
         presence += measured.presence
     report.presence = dict(zip(PRESENCE, presence.tolist(), strict=True))
     report.rejects = _reject_table(part, rejects, context.now_ms)

@@ -50,6 +50,7 @@ class Block:
     base: where payload[0] lies in its file; None where positions are offsets.
     lines: how many lines the block spans, blank ones included (files).
     skipped: records passed over on purpose, such as tombstones.
+    lost: half-open ranges of positions that are gone for good (offsets that retention removed).
     """
 
     payload: bytes
@@ -60,6 +61,7 @@ class Block:
     base: int | None = None
     lines: int = 0
     skipped: int = 0
+    lost: list[tuple[int, int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -9,9 +9,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipelines.lake.write import write_json
+
+MOST_LOST_RANGES: Final = 100
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Note:
     records: read; rows: measured; rejects; duplicates: dropped as repeats; skipped: lines that are no call.
     lines: lines read (files). presence: records that carry each optional field. tail: hash of the bytes before
     the position (plain files). complete: nothing can follow (compressed files read to their end).
-    lost: offset ranges that retention removed before they were read.
+    lost: the latest offset ranges that retention removed before they were read; lost_records: offsets in all of them.
     """
 
     source: str
@@ -40,9 +42,11 @@ class Note:
     tail: str | None = None
     complete: bool = False
     lost: list[tuple[int, int]] = field(default_factory=list)
+    lost_records: int = 0
 
 
-def _folder(lake: Path, app_id: str) -> Path:
+def source_folder(lake: Path, app_id: str) -> Path:
+    """Where what is known of a source partition is kept."""
     return lake / "_sources" / hashlib.blake2b(app_id.encode(), digest_size=10).hexdigest()
 
 
@@ -53,7 +57,7 @@ def write_note(lake: Path, note: Note, attempt: int) -> None:
     the same lake and notes the same; whoever tries a position with a smaller one will be refused. So the note with
     the largest number is that of the commit, whatever others left who were too late.
     """
-    write_json(_folder(lake, note.app_id) / f"{note.position}-{attempt}.json", asdict(note))
+    write_json(source_folder(lake, note.app_id) / f"{note.position}-{attempt}.json", asdict(note))
 
 
 def _place(path: Path) -> tuple[int, int] | None:
@@ -66,7 +70,7 @@ def _place(path: Path) -> tuple[int, int] | None:
 
 def read_note(lake: Path, app_id: str, position: int) -> Note | None:
     """The note of a position; None where none was written, or where it was dropped since."""
-    folder = _folder(lake, app_id)
+    folder = source_folder(lake, app_id)
     found = [
         (place, path) for path in folder.glob(f"{position}*.json") if (place := _place(path)) is not None
     ]
@@ -82,7 +86,7 @@ def read_note(lake: Path, app_id: str, position: int) -> Note | None:
 
 def forget_before(lake: Path, app_id: str, position: int) -> None:
     """Drop notes of earlier positions."""
-    for path in _folder(lake, app_id).glob("*.json"):
+    for path in source_folder(lake, app_id).glob("*.json"):
         place = _place(path)
         if place is not None and place[0] < position:
             path.unlink(missing_ok=True)

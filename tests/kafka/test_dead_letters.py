@@ -63,8 +63,8 @@ def test_an_original_that_is_gone(broker: Broker) -> None:
         for _, v, h in letters(broker, dead, 4)
     }
     assert found == {
-        f"{topic}[0]@1": (b"", b"gone"),
-        f"{topic}[0]@2": (b"", b"gone"),
+        f"{topic}[0]@1": (None, b"gone"),
+        f"{topic}[0]@2": (None, b"gone"),
         f"{topic}[0]@7": (b"7", None),
-        f"{topic}[0]@12": (b"", b"gone"),
+        f"{topic}[0]@12": (None, b"gone"),
     }

@@ -1,11 +1,14 @@
 """Addresses and settings: what is wrong is told in one sentence, and no secret is ever repeated."""
 
+import os
+import pickle
 from pathlib import Path
 
 import pytest
 
+from pipelines.cli.app import run
 from pipelines.errors import UsageError
-from pipelines.ingest.kafka import load_kafka_settings
+from pipelines.ingest.kafka import KafkaSource, load_kafka_settings
 from pipelines.ingest.kafka.address import PartitionId, parse_address, parse_app_id
 from pipelines.ingest.kafka.clients import bulk_options, python_options
 
@@ -76,7 +79,10 @@ def test_settings_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"SASL_USRNAME": "hush"}, "did you mean SCARECROW_KAFKA_SASL_USERNAME"),
+        (
+            {"SASL_USRNAME": "hush"},
+            r"SCARECROW_KAFKA_SASL_USRNAME\) is not a setting; did you mean kafka\.sasl_username",
+        ),
         ({"SASL_MECHANISM": "PLAIN"}, "goes with security_protocol"),
         ({"SECURITY_PROTOCOL": "SASL_SSL"}, "goes with security_protocol"),
         (
@@ -87,15 +93,49 @@ def test_settings_from_the_environment() -> None:
             {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "OAUTHBEARER", "OAUTH_CLIENT_SECRET": "hush"},
             "OAUTHBEARER needs",
         ),
-        ({"SECURITY_PROTOCOL": "hush"}, "SCARECROW_KAFKA_SECURITY_PROTOCOL does not fit"),
-        ({"STALL_SECONDS": "hush"}, "SCARECROW_KAFKA_STALL_SECONDS does not fit"),
-        ({"TLS_CA_FILE": "/hush"}, "SCARECROW_KAFKA_TLS_CA_FILE does not fit"),
+        ({"SECURITY_PROTOCOL": "hush"}, r"SCARECROW_KAFKA_SECURITY_PROTOCOL\) does not fit"),
+        ({"STALL_SECONDS": "hush"}, r"SCARECROW_KAFKA_STALL_SECONDS\) does not fit"),
+        ({"TLS_CA_FILE": "/hush"}, r"SCARECROW_KAFKA_TLS_CA_FILE\) does not fit"),
     ],
 )
 def test_wrong_settings(environment: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         load_kafka_settings({f"SCARECROW_KAFKA_{name}": value for name, value in environment.items()})
     assert "hush" not in str(caught.value)
+
+
+def test_settings_from_one_file_with_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("SCARECROW_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    named = tmp_path / "other.toml"
+    named.write_text(
+        "[ingest]\nslice_mib = 3\n[kafka]\nsecurity_protocol = 'SASL_SSL'\nsasl_mechanism = 'PLAIN'\n"
+        "sasl_username = 'alice'\nsasl_password = 'hush-hush'\ngroup = 'from file'\n"
+    )
+    monkeypatch.setenv("SCARECROW_KAFKA_GROUP", "one underscore")
+    assert load_kafka_settings(file=named).group == "one underscore"
+    monkeypatch.setenv("SCARECROW_KAFKA__GROUP", "two")
+    settings = load_kafka_settings(file=named)
+    assert (settings.group, settings.sasl_username) == ("two", "alice")
+    assert load_kafka_settings().sasl_username is None, "no such file is in force"
+    assert run(["--settings", str(named), "settings"]) == 0
+    shown = capsys.readouterr().out
+    assert "hush" not in shown
+    assert "(set)" in shown
+    assert "environment SCARECROW_KAFKA__GROUP" in shown
+    # A source that is opened again elsewhere asks the same file, and carries nothing of it.
+    source = KafkaSource("kafka://h:1/t", settings_file=named)
+    pickled = pickle.dumps(source)
+    assert b"hush" not in pickled
+    assert pickle.loads(pickled)._settings == settings
+
+
+def test_what_a_container_platform_sets_is_no_setting() -> None:
+    given = {"SCARECROW_KAFKA_PORT": "tcp://10.0.0.1:9092", "SCARECROW_KAFKA_SERVICE_HOST": "10.0.0.1"}
+    assert load_kafka_settings(given) == load_kafka_settings({})
 
 
 def test_a_certificate_goes_with_its_key(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ class _Range:
         self._stall_seconds = stall_seconds
         self._position = start
         self._lost: list[RawReject] = []
+        self._lost_ranges: list[tuple[int, int]] = []
         # False once something at or behind `end` was taken from the consumer, which therefore cannot go on
         # there.
         self._is_exact = True
@@ -131,6 +132,7 @@ class _Range:
         if pending.values or self._lost or pending.skipped:
             blocks = pending.take()
             blocks[-1].rejects += self._lost
+            blocks[-1].lost += self._lost_ranges
             yield from blocks
 
     def _check_patience(self, heard: float) -> None:
@@ -211,6 +213,7 @@ class _Range:
             )
         until = min(low, self._end)
         self._lost.append(RawReject(self._position, lost_reason(self._position, until), b""))
+        self._lost_ranges.append((self._position, until))
         log.warning("%s: %s", self._where.name, self._lost[-1].reason)
         self._position = until
         if self._position < self._end:
@@ -218,10 +221,14 @@ class _Range:
             self._is_exact = True
 
 
+LOST = "lost offsets "
+"""How the reason of a lost range begins: a reject that was never a record."""
+
+
 def lost_reason(start: int, end: int) -> str:
     """The reject's reason for offsets that were deleted before they were read."""
     count = end - start
-    return f"lost offsets {start} to {end - 1}: deleted by the broker before they were read ({count} offsets)"
+    return f"{LOST}{start} to {end - 1}: deleted by the broker before they were read ({count} offsets)"
 
 
 def _offset(message: Message) -> int:

@@ -1,103 +1,23 @@
-"""Settings of Kafka sources, with every secret behind SecretStr; read from the environment in each process.
+"""Kafka's part of the settings, read anew in each process, so that no secret travels in a slice or a job.
 
-Here: names, meanings, consistency, and reading SCARECROW_KAFKA_*. Not here: client options made of them
-(clients.py, the one place where secrets are revealed). Workers read the environment themselves, so that no
-secret travels in a slice or a job.
+Here: asking for it. Not here: its names and meanings (pipelines.kafka_settings) and where values come from
+(pipelines.settings).
 """
 
-import difflib
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, SecretStr, ValidationError, model_validator
+from pipelines.kafka_settings import KafkaSettings
+from pipelines.settings import kafka_from, load_settings
 
-from pipelines.errors import UsageError
-
-PREFIX = "SCARECROW_KAFKA_"
+__all__ = ["KafkaSettings", "load_kafka_settings"]
 
 
-class KafkaSettings(BaseModel):
-    """How to reach brokers and how to read. Immutable; equal settings are equal and hash alike."""
+def load_kafka_settings(
+    environment: Mapping[str, str] | None = None, file: Path | None = None
+) -> KafkaSettings:
+    """How to reach brokers: of the settings in force, or of nothing but the given environment.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="protocol of the brokers' listener"
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
-        default=None, description="how to authenticate on a SASL listener"
-    )
-    sasl_username: str | None = Field(default=None, description="user of PLAIN and SCRAM")
-    sasl_password: SecretStr | None = Field(default=None, description="password of PLAIN and SCRAM")
-    oauth_token_url: str | None = Field(
-        default=None, description="token endpoint for the client-credentials grant"
-    )
-    oauth_client_id: str | None = Field(default=None, description="client id at the token endpoint")
-    oauth_client_secret: SecretStr | None = Field(
-        default=None, description="client secret at the token endpoint"
-    )
-    oauth_scope: str | None = Field(default=None, description="scope asked for at the token endpoint")
-    oauth_token_file: Path | None = Field(
-        default=None, description="file that always holds a valid JWT, instead of a token endpoint"
-    )
-    tls_ca_file: FilePath | None = Field(
-        default=None, description="PEM of the authorities; the system's if not set"
-    )
-    tls_certificate_file: FilePath | None = Field(default=None, description="PEM of the client's certificate")
-    tls_key_file: FilePath | None = Field(default=None, description="PEM of the client's key")
-    tls_key_password: SecretStr | None = Field(default=None, description="password of the client's key")
-    tls_check_hostname: bool = Field(default=True, description="the broker's certificate must name the host")
-    group: str = Field(
-        default="scarecrow", min_length=1, description="consumer group for advice and scale-out"
-    )
-    stall_seconds: float = Field(
-        default=30, gt=0, le=600, description="wait for a silent broker before giving up"
-    )
-    session_seconds: float = Field(
-        default=10, ge=6, le=600, description="after this silence a follower's partitions go to the others"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.security_protocol.startswith("SASL") != (self.sasl_mechanism is not None):
-            raise ValueError(
-                "sasl_mechanism goes with security_protocol SASL_PLAINTEXT or SASL_SSL, and only with them"
-            )
-        if self.sasl_mechanism == "OAUTHBEARER":
-            endpoint = (self.oauth_token_url, self.oauth_client_id, self.oauth_client_secret)
-            if self.oauth_token_file is None and None in endpoint:
-                raise ValueError(
-                    "OAUTHBEARER needs oauth_token_file, or oauth_token_url with oauth_client_id and"
-                    " oauth_client_secret"
-                )
-        elif self.sasl_mechanism is not None and (self.sasl_username is None or self.sasl_password is None):
-            raise ValueError(f"{self.sasl_mechanism} needs sasl_username and sasl_password")
-        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
-            raise ValueError("tls_certificate_file and tls_key_file go together")
-        return self
-
-
-def load_kafka_settings(environment: Mapping[str, str] | None = None) -> KafkaSettings:
-    """The settings of SCARECROW_KAFKA_*; SCARECROW_KAFKA__NAME (the spelling of nested settings) means the
-    same.
-
-    Raises UsageError for a name that is no setting and for a value that does not fit, never showing a value.
+    file: the settings file, instead of the one that is in force. Raises UsageError as `load_settings` does.
     """
-    given = {}
-    for variable, value in (os.environ if environment is None else environment).items():
-        if not variable.startswith(PREFIX):
-            continue
-        name = variable.removeprefix(PREFIX).removeprefix("_").lower()
-        if name not in KafkaSettings.model_fields:
-            near = difflib.get_close_matches(name, KafkaSettings.model_fields, 1)
-            hint = f"did you mean {PREFIX}{near[0].upper()}?" if near else "`scarecrow settings` lists them."
-            raise UsageError(f"{variable} is not a setting; {hint}")
-        given[name] = value
-    try:
-        return KafkaSettings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = PREFIX + "_".join(str(part).upper() for part in first["loc"][:1])
-        raise UsageError(f"The setting {where} does not fit: {first['msg']}; correct it.") from None
+    return load_settings(file).kafka if environment is None else kafka_from(environment)

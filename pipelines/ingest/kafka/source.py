@@ -1,14 +1,14 @@
 """A Kafka topic as a source of slices: planning, reading, acknowledging, status.
 
 Here: the one class that the ingest cycle knows. Not here: how each step works (plan.py, reader.py, admin.py,
-lag.py, membership.py). It carries no secret when it is pickled: settings are read from the environment in
-every process.
+lag.py, membership.py). It carries no secret when it is pickled: settings are read from environment and
+file in every process.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Self
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 
@@ -33,6 +33,7 @@ _SAMPLE_EVERY = 50
 
 class KafkaSource:
     """One topic. since_ms, until_ms: epoch milliseconds of Kafka's own record times; [since, until) is read.
+    settings: how to reach the brokers; without them, those in force (settings_file: in which file they are).
 
     `since` says where partitions start that the lake does not know yet; it never skips ahead of the lake.
     Brokers look offsets up by the first record that is not older, so with times out of order some older
@@ -46,19 +47,21 @@ class KafkaSource:
         until_ms: int | None = None,
         settings: KafkaSettings | None = None,
         clock: Callable[[], float] = time.time,
+        settings_file: Path | None = None,
     ) -> None:
         self.address: Address = parse_address(uri)
         self._since_ms = since_ms
         self._until_ms = until_ms
-        self._settings = load_kafka_settings() if settings is None else settings
+        self._settings = load_kafka_settings(file=settings_file) if settings is None else settings
+        self._settings_file = None if settings_file is None else settings_file.absolute()
         self._clock = clock
         self._topic: Topic | None = None
         self._membership: GroupMembership | None = None
         self._record_bytes = _ASSUMED_RECORD_BYTES
         self._plans = 0
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, int | None, int | None]]:
-        return (type(self), (str(self.address), self._since_ms, self._until_ms))
+    def __reduce__(self) -> tuple[object, tuple[str, int | None, int | None, Path | None]]:
+        return (_opened_again, (str(self.address), self._since_ms, self._until_ms, self._settings_file))
 
     def join_group(self) -> None:
         """From now on `plan` gives only partitions that the consumer group assigns to this process."""
@@ -222,3 +225,9 @@ class KafkaSource:
     def _slice(self, topic: Topic, number: int, start: int, end: int) -> Slice:
         where = PartitionId(topic.name, topic.topic_id, number)
         return Slice(str(self.address), where.app_id, start, end, f"{where.name}@")
+
+
+def _opened_again(
+    uri: str, since_ms: int | None, until_ms: int | None, settings_file: Path | None
+) -> KafkaSource:
+    return KafkaSource(uri, since_ms, until_ms, settings_file=settings_file)
