@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,8 @@ from schemas.mart import ACCOUNT_PROFILES, FAMILIES, RUNS
 
 Facts = Mapping[str, Any]
 """What a step tells of its result, for people."""
+_HOUR_SKETCHES: Final = ("cells", "models", "prompts")
+"""What evidence and drift read by hour; everything else is read by account."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,14 @@ def take_labels(ranking: Ranking) -> Facts:
 def profile_accounts(ranking: Ranking) -> Facts:
     """Fold the horizon to one row per account."""
     ranking.workspace.put("began", time.time())
-    horizon = read_horizon(ranking.lake, ranking.horizon_days, ranking.as_of_ms)
-    ranking.workspace.put("horizon", horizon)
+    horizon = read_horizon(ranking.lake, ranking.horizon_days, ranking.as_of_ms, hour_sketches=_HOUR_SKETCHES)
     prompt_map = load(ranking.lake.path, horizon.map_version)
     ranking.workspace.put("drift", drift_facts(horizon, prompt_map, source_notes(ranking.lake)))
+    ranking.workspace.put("horizon_facts", horizon_facts(horizon))
+    ranking.workspace.put("activity", _activity(horizon.hours))
+    # Hours are much of the memory and nobody reads them after the evidence.
+    ranking.workspace.put("hours", horizon.hours)
+    ranking.workspace.put("horizon", horizon.without_hours())
     return {
         "accounts": len(horizon.profiles),
         "account_hours": horizon.account_hours,
@@ -108,9 +114,11 @@ def weigh_evidence(ranking: Ranking) -> Facts:
     """Account-level evidence of every family, and the profile of every account."""
     horizon: Horizon = ranking.workspace.get("horizon")
     prompt_map = load(ranking.lake.path, horizon.map_version)
-    profiles, evidence = account_evidence(horizon.profiles, horizon.hours, prompt_map, horizon.as_of_ms)
+    hours: Rows = ranking.workspace.get("hours")
+    profiles, evidence = account_evidence(horizon.profiles, hours, prompt_map, horizon.as_of_ms)
     ranking.workspace.put("profiles", profiles)
     ranking.workspace.put("evidence", evidence)
+    ranking.workspace.drop("hours")
     by_family = {
         family: {
             "reasons": len(found),
@@ -180,12 +188,12 @@ def draft_mart(ranking: Ranking) -> Facts:
         "campaign_reasons": found.campaign_reasons,
         "links": links,
         "profiles": profiles,
-        "activity": _activity(horizon.hours),
+        "activity": work.get("activity"),
         "labels": as_table(labels),
         "sources": source_table(source_notes(ranking.lake)),
         "runs": _run(ranking, horizon, found, links.num_rows, time.time() - work.get("began")),
         "history": previous_history(ranking.mart),
-        "horizon": horizon_facts(horizon),
+        "horizon": work.get("horizon_facts"),
         "field_evidence": field_evidence(),
         "weights": weights.as_table(work.get("weights"), horizon.as_of_ms),
         "audit": audit_log.as_table([*trail, *audit_log.decisions(labels, calibrations)]),

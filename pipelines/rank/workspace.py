@@ -59,6 +59,13 @@ class Workspace:
                 "account_profiles and everything after it"
             ) from error
 
+    def drop(self, name: str) -> None:
+        """Forget a result that no later step asks for."""
+        if self.memory is not None:
+            self.memory.pop(name, None)
+        else:
+            (self.folder / name).unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Drop everything."""
         if self.memory is not None:
