@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.detect.alike import Habits, concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
 from pipelines.detect.communities import PHI_LIMIT, phi
 from pipelines.detect.evidence import Evidence
@@ -117,6 +118,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
             0.5 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
             "see the reasons of the members",
         ),
+        Reason("alike_habits", m["alike"], 0.15 * (float(np.clip(m["alike"], 0, 14)) - 8), "one team works alike"),
         Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
@@ -139,7 +141,7 @@ def find(same: SameSource, evidence: Sequence[Evidence], previous: pa.Table) -> 
     rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.6))
     kept: list[_Grown] = []
     taken = np.zeros(len(accounts), dtype=bool)
-    for group in _grow_seeds(same, candidates(same), rows, own):
+    for group in _grow_seeds(same, candidates(same), rows, own, habits_of(accounts, evidence, rows)):
         if float(taken[group.members].mean()) >= OVERLAP:
             continue
         kept.append(group)
@@ -148,12 +150,16 @@ def find(same: SameSource, evidence: Sequence[Evidence], previous: pa.Table) -> 
 
 
 def _grow_seeds(
-    same: SameSource, groups: Sequence[Group], rows: NDArray[np.int64], own: NDArray[np.float64]
+    same: SameSource,
+    groups: Sequence[Group],
+    rows: NDArray[np.int64],
+    own: NDArray[np.float64],
+    habits: Habits,
 ) -> list[_Grown]:
     """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
     if len(rows) == 0 or not groups:
         return []
-    f = frame(same, rows, own)
+    f = frame(same, rows, own, habits)
     nearby = [neighbours_of(graph.links, len(same.accounts)) for graph in same.graphs]
     ranked = sorted(groups, key=lambda g: (-seed_score(g.measures), g.members.tobytes()))
     covered: list[NDArray[np.int64]] = []
@@ -191,6 +197,7 @@ def _measured(
     typical = float(np.quantile(ratios, 0.25))
     m["near"] = float((held.ratio > typical).sum() - (ratios > typical).sum())
     m["pooled"] = float(own[members].mean())
+    m["alike"] = concentration(f.habits, np.searchsorted(f.rows, members))
     m["one_org"] = same.accounts.one_org_share(members)
     views = []
     for graph, (offsets, neighbours) in zip(same.graphs, nearby, strict=True):

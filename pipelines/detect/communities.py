@@ -11,6 +11,7 @@ from typing import Final
 import igraph
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from pipelines.detect.same_source import Links, Vectors
 
@@ -64,7 +65,10 @@ def split(v: Vectors) -> NDArray[np.bool_]:
     weighted by their precision. True for the side of the later half."""
     weight = v.n / v.n.sum()
     centred = v.mean - weight @ v.mean
-    _, _, directions = np.linalg.svd(centred * np.sqrt(weight)[:, None], full_matrices=False)
+    scatter = (centred * weight[:, None]).T @ centred
+    last = len(scatter) - 1
+    _, axes = eigh(scatter, subset_by_index=[max(last - 2, 0), last], check_finite=False)
+    directions = axes.T[::-1]
     best, best_loss = np.zeros(len(v.n), dtype=bool), np.inf
     for direction in directions[:3]:
         along = centred @ direction

@@ -122,27 +122,36 @@ def _ratios(
     share: NDArray[np.float64],
 ) -> None:
     """inside: per entry of `rows` in order, its mass in the list (0 for accounts that are not in it)."""
-    tried = np.empty(len(shares))
+    relative = np.empty(1 + int((indptr[rows + 1] - indptr[rows]).max()) if len(rows) else 1)
     at = 0
     for i in range(len(rows)):
         begin, end = indptr[rows[i]], indptr[rows[i] + 1]
         mine = 0.0
         for j in range(end - begin):
             mine += inside[at + j]
-        tried[:] = 0.0
         for j in range(end - begin):
-            entry = begin + j
-            cell = indices[entry]
+            cell = indices[begin + j]
             listed = (mass[cell] - inside[at + j] + prior * ordinary[cell]) / (total - mine + prior)
-            relative = listed / own[entry]
-            for s in range(len(shares)):
-                tried[s] += counts[entry] * np.log(1 - shares[s] + shares[s] * relative)
-        best = 0
-        for s in range(1, len(shares)):
-            if tried[s] > tried[best]:
-                best = s
-        ratio[i] = tried[best]
-        share[i] = shares[best]
+            relative[j] = listed / own[begin + j] - 1
+        low, high = 0, len(shares) - 1
+        while low < high:  # the log likelihood is concave in the share: its slope changes sign once
+            middle = (low + high + 1) // 2
+            slope = 0.0
+            for j in range(end - begin):
+                slope += counts[begin + j] * relative[j] / (1 + shares[middle] * relative[j])
+            if slope > 0:
+                low = middle
+            else:
+                high = middle - 1
+        best = -np.inf
+        for s in range(low, min(low + 2, len(shares))):
+            tried = 0.0
+            for j in range(end - begin):
+                tried += counts[begin + j] * np.log(1 + shares[s] * relative[j])
+            if tried > best:
+                best = tried
+                share[i] = shares[s]
+        ratio[i] = best
         at += end - begin
 
 

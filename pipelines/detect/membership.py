@@ -8,6 +8,7 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
     + 4 ln(1 - repeats) + 2 ln(first turns)                    a harvester buys an answer once and does not talk on
     - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
     - max(0, prompts shared with members - 12 %)               a harvester never pays twice
+    + 0.7 (alike: one hand has one habit, see `alike`)
     + own evidence, - 4 (few accounts belong to any list)
 
 Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.alike import Habits, alike
 from pipelines.detect.candidates import SameSource
-from pipelines.detect.list_model import fit_list, ratios_to
+from pipelines.detect.list_model import entries_of, fit_list, ratios_to
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -31,7 +33,8 @@ MOST_RATIO: Final = 14.0
 LINKED: Final = 7.0
 """Nats between an account linked to all members and one linked to none."""
 USUAL_DUPLICATES: Final = 0.12
-STRICTNESS: Final = (1.0, 0.2)
+ALIKE: Final = 0.7
+STRICTNESS: Final = (1.0, 0.2, 0.0)
 """Weights of a mean apart that are tried: strict for plain lists, lax for lists under cover."""
 _STEPS: Final = 4
 SMALLEST: Final = 4
@@ -39,16 +42,17 @@ SMALLEST: Final = 4
 
 @dataclass(frozen=True)
 class Frame:
-    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view the links
-    of those rows to all accounts, csr float32[r, accounts]. habit: float64[r], repeats, first turns and own evidence
-    in nats. prompt: int64[m], owner: int64[m], long: float64[accounts]: the longer prompts of all samples."""
+    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view the linked
+    pairs, both ways, csr[accounts, accounts]. habit: float64[r], repeats, first turns and own evidence in nats. habits:
+    of the rows. asked, askers: longer prompts of all samples, csr[accounts, prompts] and its transpose."""
 
     same: SameSource
     rows: NDArray[np.int64]
     linked: tuple[csr_matrix, ...]
     habit: NDArray[np.float64]
-    prompt: NDArray[np.int64]
-    owner: NDArray[np.int64]
+    habits: Habits
+    asked: csr_matrix
+    askers: csr_matrix
     long: NDArray[np.float64]
 
 
@@ -60,7 +64,7 @@ class Held:
     ratio: NDArray[np.float64]
 
 
-def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64]) -> Frame:
+def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64], habits: Habits) -> Frame:
     """rows: int64, accounts that may belong to a list. own: float64[accounts], nats of account-level evidence."""
     accounts = same.accounts
     size = len(accounts)
@@ -68,43 +72,49 @@ def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64]) -
     for graph in same.graphs:
         ends = np.concatenate([graph.links.a, graph.links.b])
         others = np.concatenate([graph.links.b, graph.links.a])
-        matrix = csr_matrix((np.ones(len(ends), np.float32), (ends, others)), shape=(size, size))
-        linked.append(matrix[rows])
+        linked.append(csr_matrix((np.ones(len(ends), np.int8), (ends, others)), shape=(size, size)))
     habit = (
         4 * np.log(np.maximum(1 - accounts.repeats, 0.05))
         + 2 * np.log(np.maximum(accounts.first_turns, 0.05))
         + own
     )[rows]
-    prompt, owner = _long_prompts(accounts)
-    return Frame(
-        same, rows, tuple(linked), habit, prompt, owner, np.bincount(owner, minlength=size).astype(np.float64)
-    )
+    asked = _long_prompts(accounts)
+    long = np.diff(asked.indptr).astype(np.float64)
+    return Frame(same, rows, tuple(linked), habit, habits, asked, asked.T.tocsr(), long)
 
 
-def _long_prompts(accounts: Accounts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(number of the prompt, account) of every longer prompt in the samples."""
+def _long_prompts(accounts: Accounts) -> csr_matrix:
+    """Which longer prompt each account asked: csr int8[accounts, prompts]."""
     kept = accounts.sample.lengths > LONG_PROMPT
-    _, prompt = np.unique(accounts.sample.hashes[kept], return_inverse=True)
-    return prompt.astype(np.int64), accounts.sample.owner[kept]
+    distinct, prompt = np.unique(accounts.sample.hashes[kept], return_inverse=True)
+    owner = accounts.sample.owner[kept]
+    return csr_matrix(
+        (np.ones(len(owner), np.int8), (owner, prompt)), shape=(len(accounts), max(len(distinct), 1))
+    )
 
 
 def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """How many longer prompts of each account another member asked too, float64[accounts]."""
-    inside = np.zeros(len(f.long), dtype=bool)
+    entries = entries_of(f.asked, members)
+    prompts, times = np.unique(f.asked.indices[entries], return_counts=True)
+    places = entries_of(f.askers, prompts)
+    askers = f.askers.indices[places]
+    of = np.repeat(times, f.askers.indptr[prompts + 1] - f.askers.indptr[prompts])
+    inside = np.zeros(f.asked.shape[0], dtype=bool)
     inside[members] = True
-    times = np.bincount(f.prompt[inside[f.owner]], minlength=int(f.prompt.max(initial=0)) + 1)
-    others = times[f.prompt] - inside[f.owner]
-    return np.bincount(f.owner, weights=(others > 0).astype(np.float64), minlength=len(f.long)).astype(
-        np.float64
-    )
+    shared = np.bincount(askers, weights=(of - inside[askers] > 0).astype(np.float64), minlength=len(inside))
+    return np.asarray(shared, dtype=np.float64)
 
 
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the (other) members that each row is linked to, in the view that links it best; float64[rows]."""
-    inside = np.zeros(len(f.long), dtype=np.float32)
-    inside[members] = 1
-    most = np.max([matrix @ inside for matrix in f.linked], axis=0)
-    return np.asarray(most / (len(members) - inside[f.rows]), dtype=np.float64)
+    size = f.asked.shape[0]
+    most = np.max(
+        [np.bincount(graph.indices[entries_of(graph, members)], minlength=size) for graph in f.linked], axis=0
+    )
+    inside = np.zeros(size)
+    inside[members] = 1.0
+    return np.asarray((most / np.maximum(len(members) - inside, 1))[f.rows])
 
 
 def apart(f: Frame, members: NDArray[np.int64], view: int) -> NDArray[np.float64]:
@@ -141,7 +151,8 @@ def hold(f: Frame, members: NDArray[np.int64], view: int, strictness: float) -> 
         np.minimum(ratio, MOST_RATIO)
         + LINKED * (linked_share(f, members) - 0.5)
         + f.habit
-        - strictness * np.maximum(apart(f, members, view) - 1.5, 0) ** 2
+        + ALIKE * alike(f.habits, np.searchsorted(f.rows, members))
+        - (strictness * np.maximum(apart(f, members, view) - 1.5, 0) ** 2 if strictness else 0.0)
         - np.clip(shared, 0, 12)
         - PRIOR
     )

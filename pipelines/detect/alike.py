@@ -1,0 +1,109 @@
+"""One hand, one habit: how far the members of a group behave alike in what has nothing to do with their prompts.
+
+A load balancer gives its accounts the same volume, one program opens a new conversation for each prompt, one schedule
+runs all of them. People who share an interest share none of this. Each habit is cut into bins that hold equal parts of
+the population (equal values always share a bin), and a group's distribution over them is held against the population's:
+
+    ln( (k_b + a p_b) / ((k + a) p_b) ),   k_b members of k in the account's bin, p_b the population's share of it
+
+A habit that a group does not share says nothing, whatever it is.
+
+Belongs here: bins, and the two readings of them (of an account, of a group). Not here: what a habit is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.accounts import Accounts
+from pipelines.detect.evidence import Evidence
+
+BINS: Final = 12
+PRIOR: Final = 4.0
+"""Members' worth of the population that each group starts from."""
+MOST_FOR: Final = 1.0
+MOST_AGAINST: Final = 2.0
+_FAMILIES: Final = ("tempo", "systematicity", "elicitation")
+_DOUBLE: Final = ("first_turns",)
+"""Evidence that `Accounts` has too."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """bins: int16[r, h], the bin of each account in each habit, BINS where unknown. shares: float64[h, BINS], the
+    population's share of each bin."""
+
+    bins: NDArray[np.int16]
+    shares: NDArray[np.float64]
+
+
+def bin_habits(values: Sequence[NDArray[np.float64]]) -> Habits:
+    """values: h arrays float64[r], NaN where unknown."""
+    size = len(values[0]) if values else 0
+    bins = np.full((size, len(values)), BINS, dtype=np.int16)
+    shares = np.zeros((len(values), BINS))
+    for place, habit in enumerate(values):
+        known = np.flatnonzero(~np.isnan(habit))
+        if len(known) == 0:
+            continue
+        ordered = np.sort(habit[known])
+        middle = 0.5 * (
+            np.searchsorted(ordered, habit[known], side="left")
+            + np.searchsorted(ordered, habit[known], side="right")
+        )
+        bins[known, place] = np.minimum(middle * BINS / len(known), BINS - 1).astype(np.int16)
+        shares[place] = np.bincount(bins[known, place], minlength=BINS) / len(known)
+    return Habits(bins, shares)
+
+
+def habits_of(accounts: Accounts, evidence: Sequence[Evidence], rows: NDArray[np.int64]) -> Habits:
+    """The habits of some accounts: volume, first turns, and what the families of tempo, systematicity and elicitation
+    measure."""
+    measured = [e.values for e in evidence if e.family in _FAMILIES and e.reason not in _DOUBLE]
+    return bin_habits(
+        [habit[rows] for habit in (accounts.requests.astype(np.float64), accounts.first_turns, *measured)]
+    )
+
+
+def alike(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the habits of each account say for one hand with the (other) members; float64[r], nats. members: places in
+    the rows of `habits`."""
+    kinds = habits.bins.shape[1]
+    each = np.arange(kinds)
+    count = np.zeros((kinds, BINS + 1))
+    np.add.at(count, (each, habits.bins[members]), 1.0)
+    total = count[:, :BINS].sum(axis=1)
+    share = np.column_stack([np.maximum(habits.shares, 1e-12), np.ones(kinds)])
+
+    def nats(
+        seen: NDArray[np.float64], of: NDArray[np.float64], expected: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        ratio = (seen + PRIOR * expected) / ((of + PRIOR) * expected)
+        return np.clip(np.log(np.maximum(ratio, 1e-12)), -MOST_AGAINST, MOST_FOR)
+
+    table = nats(count, total[:, None], share)
+    table[:, BINS] = 0.0
+    out = np.asarray(table[each, habits.bins].sum(axis=1))
+    mine = habits.bins[members]
+    own = nats(np.maximum(count[each, mine] - 1, 0), np.maximum(total - 1, 0)[None, :], share[each, mine])
+    out[members] = np.where(mine < BINS, own, 0.0).sum(axis=1)
+    return out
+
+
+def concentration(habits: Habits, members: NDArray[np.int64]) -> float:
+    """Divergence of the group's habits from the population's, nats, less what chance makes of it (Miller 1955), summed
+    over the habits."""
+    kinds = habits.bins.shape[1]
+    count = np.zeros((kinds, BINS + 1))
+    np.add.at(count, (np.arange(kinds), habits.bins[members]), 1.0)
+    count = count[:, :BINS]
+    total = np.maximum(count.sum(axis=1, keepdims=True), 1.0)
+    share = np.maximum(habits.shares, 1e-12)
+    seen = count / total
+    apart = np.where(seen > 0, seen * np.log(np.maximum(seen, 1e-12) / share), 0.0).sum(axis=1)
+    bias = ((habits.shares > 0).sum(axis=1) - 1) / (2 * total[:, 0])
+    known = count.sum(axis=1) >= 2
+    return float((apart - bias)[known].sum())
