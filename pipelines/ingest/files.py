@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.errors import ScarecrowError, UsageError
-from pipelines.ingest.source import Block, Committed, PartitionStatus, Slice
+from pipelines.ingest.source import Block, Committed, PartitionStatus, Slice, room
 from pipelines.ingest.streams import (
     BLOCK_BYTES,
     HEAD_BYTES,
@@ -21,10 +24,10 @@ from pipelines.ingest.streams import (
     STDIN_SLICE_BYTES,
     STREAM_SUFFIXES,
     TOO_LONG,
+    block_in,
     opened,
     refusal,
     stream,
-    to_block,
 )
 from pipelines.ingest.streams import (
     STDIN as STDIN,
@@ -266,15 +269,17 @@ def _line_end(file: IO[bytes], at: int, size: int, complete: bool) -> int:
 def _blocks(file: IO[bytes], base: int, length: int) -> Iterator[Block]:
     line = 0
     while length > 0:
-        data = file.read(min(BLOCK_BYTES, length))
-        if not data:
+        text = room(min(length, BLOCK_BYTES + LONG_LINE) + 1)
+        size = _fill(file, text, length)
+        if size == 0:
             return
-        if not data.endswith(b"\n") and len(data) < length:
-            data += file.readline(min(length - len(data), LONG_LINE))
-        whole = len(data) if data.endswith(b"\n") or len(data) >= length else data.rfind(b"\n") + 1
-        rest = data[whole:]
+        whole = size
+        if text[size - 1] != 10 and size < length:
+            found = np.flatnonzero(text[:size] == 10)
+            whole = int(found[-1]) + 1 if len(found) else 0
+        rest = text[whole:size].tobytes()
         if whole:
-            block = to_block(data[:whole], line, base)
+            block = block_in(text, whole, line, base)
             length -= whole
             base += whole
             line += block.lines
@@ -285,6 +290,16 @@ def _blocks(file: IO[bytes], base: int, length: int) -> Iterator[Block]:
             base += size
             yield refusal(line, TOO_LONG, rest[:MAX_RECORD_BYTES], base, 1)
             line += 1
+
+
+def _fill(file: IO[bytes], text: NDArray[np.uint8], length: int) -> int:
+    """Read about BLOCK_BYTES, and to the end of the line if it is not too long; returns how much that was."""
+    size = file.readinto(text.data[: min(BLOCK_BYTES, length)])  # type: ignore[attr-defined]
+    if 0 < size < length and text[size - 1] != 10:
+        more = file.readline(min(length - size, LONG_LINE))
+        text[size : size + len(more)] = np.frombuffer(more, dtype=np.uint8)
+        size += len(more)
+    return int(size)
 
 
 def _skip_line(file: IO[bytes], limit: int) -> int:

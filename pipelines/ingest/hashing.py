@@ -73,7 +73,7 @@ def siphash(buf: NDArray[np.uint8], begin: int, size: int, k0: np.uint64, k1: np
     if rest:
         # One load and a mask; byte by byte, each length would be a branch that is guessed wrong.
         last |= word_at(buf, at) & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * rest))
-    return _end(v0, v1, v2, v3, last)
+    return _end(v0, v1, v2, v3, last)  # type: ignore[no-any-return]
 
 
 @kernel

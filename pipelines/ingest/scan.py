@@ -1,7 +1,7 @@
 """Compiled JSON scanner: where each known field of each record lies in the raw bytes.
 
-Belongs here: the grammar (RFC 8259, strict), UTF-8 validity, depth, duplicate keys, unescaping in place.
-What a field must contain is checked in `decode`; nothing here allocates per record or makes Python objects.
+Belongs here: the grammar (RFC 8259, strict), UTF-8 validity, depth, duplicate keys. Escapes are resolved in
+`unescape`, what a field must contain is checked in `decode`; nothing here allocates per record or makes Python objects.
 """
 
 from typing import Final
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.ingest.simd import PADDING, kernel, plain_bytes, word_at
+from pipelines.ingest.source import Block, room
+from pipelines.ingest.unescape import unescape, unescape_all
 from schemas.request import FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
 
 ABSENT: Final = 0
@@ -46,6 +48,8 @@ SCAN_REASONS: Final = {
 }
 
 _SLOTS: Final = 256
+_LONGEST_KEY: Final = 6 * 24
+"""Bytes of the longest name that is one of ours, every character of it escaped."""
 _NAME_WORDS: Final = 3
 _MIX: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
@@ -233,80 +237,6 @@ def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
 
 
 @kernel
-def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
-    value = np.int64(0)
-    for k in range(4):
-        byte = np.int64(buf[at + k])
-        if byte >= 97:
-            digit = byte - 87
-        elif byte >= 65:
-            digit = byte - 55
-        else:
-            digit = byte - 48
-        value = value * 16 + digit
-    return value  # type: ignore[return-value]
-
-
-@kernel
-def _unescape(buf: NDArray[np.uint8], begin: int, size: int) -> int:
-    """Resolve the escapes of a scanned string in place; returns its new size. A lone surrogate becomes U+FFFD."""
-    read = begin
-    write = begin
-    stop = begin + size
-    while read < stop:
-        byte = buf[read]
-        if byte != 92:
-            buf[write] = byte
-            write += 1
-            read += 1
-            continue
-        kind = buf[read + 1]
-        if kind != 117:
-            read += 2
-            if kind == 110:
-                kind = 10
-            elif kind == 116:
-                kind = 9
-            elif kind == 114:
-                kind = 13
-            elif kind == 98:
-                kind = 8
-            elif kind == 102:
-                kind = 12
-            buf[write] = kind
-            write += 1
-            continue
-        code = _hex_value(buf, read + 2)
-        read += 6
-        if 0xD800 <= code <= 0xDBFF and read + 6 <= stop and buf[read] == 92 and buf[read + 1] == 117:
-            low = _hex_value(buf, read + 2)
-            if 0xDC00 <= low <= 0xDFFF:
-                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
-                read += 6
-        if 0xD800 <= code <= 0xDFFF:
-            code = 0xFFFD
-        if code < 0x80:
-            buf[write] = code
-            write += 1
-        elif code < 0x800:
-            buf[write] = 0xC0 | (code >> 6)
-            buf[write + 1] = 0x80 | (code & 0x3F)
-            write += 2
-        elif code < 0x10000:
-            buf[write] = 0xE0 | (code >> 12)
-            buf[write + 1] = 0x80 | ((code >> 6) & 0x3F)
-            buf[write + 2] = 0x80 | (code & 0x3F)
-            write += 3
-        else:
-            buf[write] = 0xF0 | (code >> 18)
-            buf[write + 1] = 0x80 | ((code >> 12) & 0x3F)
-            buf[write + 2] = 0x80 | ((code >> 6) & 0x3F)
-            buf[write + 3] = 0x80 | (code & 0x3F)
-            write += 4
-    return write - begin
-
-
-@kernel
 def _literal(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Scan true, false or null. Returns (end, kind); kind 0 is an error."""
     byte = buf[at]
@@ -407,6 +337,7 @@ def _record(
     key_words: NDArray[np.uint64],
     key_fields: NDArray[np.int8],
     max_depth: int,
+    spare: int,
 ) -> int:
     at = _space(buf, at, end)
     if at >= end:
@@ -429,7 +360,10 @@ def _record(
                 return error  # type: ignore[no-any-return]
         size = at - begin
         if escaped:
-            size = _unescape(buf, begin, size)
+            # Not in place: what is rejected is shown as it came. A longer name is none of ours.
+            if size <= _LONGEST_KEY:
+                size = unescape(buf, begin, size, spare)
+            begin = spare
         field = _field_of(buf, begin, size, key_words, key_fields)
         if field >= 0 and kinds[field, row] != 0:
             return 6
@@ -504,51 +438,41 @@ def _scan(
     key_fields: NDArray[np.int8],
     max_depth: int,
     max_bytes: int,
+    spare: int,
 ) -> None:
     for row in range(len(starts)):
         if ends[row] - starts[row] > max_bytes:
             errors[row] = 7
             continue
         errors[row] = _record(
-            buf, starts[row], ends[row], row, begins, sizes, kinds, key_words, key_fields, max_depth
+            buf, starts[row], ends[row], row, begins, sizes, kinds, key_words, key_fields, max_depth, spare
         )
-
-
-@kernel
-def _unescape_all(
-    buf: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    sizes: NDArray[np.int32],
-    kinds: NDArray[np.uint8],
-    errors: NDArray[np.int32],
-) -> None:
-    for field in range(kinds.shape[0]):
-        for row in range(kinds.shape[1]):
-            if kinds[field, row] == 2 and errors[row] == 0:
-                sizes[field, row] = _unescape(buf, begins[field, row], np.int64(sizes[field, row]))
-                kinds[field, row] = 1
 
 
 class Spans:
     """Where the fields of n records lie.
 
-    text: uint8 buffer in which escapes are already resolved. begins: int64[F, n]; sizes: int32[F, n] bytes;
-    kinds: uint8[F, n], one of the constants above (ESCAPED does not occur any more); errors: int32[n].
-    F follows `schemas.request.FIELDS`.
+    text: uint8 buffer that holds the records as they came and, behind them, strings whose escapes are resolved.
+    begins: int64[F, n]; sizes: int32[F, n] bytes; kinds: uint8[F, n], one of the constants above (of valid records
+    none is ESCAPED); errors: int32[n]. F follows `schemas.request.FIELDS`.
     """
 
-    def __init__(self, payload: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
-        size = len(payload)
-        self.text = np.empty(size + PADDING, dtype=np.uint8)
-        self.text[:size] = np.frombuffer(payload, dtype=np.uint8)
-        self.text[size:] = 0
-        shape = (len(FIELDS), len(starts))
+    def __init__(self, block: Block) -> None:
+        size = len(block.payload)
+        if block.text is None:
+            self.text = room(size)
+            self.text[:size] = np.frombuffer(block.payload, dtype=np.uint8)
+        else:
+            self.text = block.text
+        spare = size + PADDING
+        self.text[size:spare] = 0
+        shape = (len(FIELDS), len(block))
         self.begins = np.zeros(shape, dtype=np.int64)
         self.sizes = np.zeros(shape, dtype=np.int32)
         self.kinds = np.zeros(shape, dtype=np.uint8)
-        self.errors = np.zeros(len(starts), dtype=np.int32)
+        self.errors = np.zeros(len(block), dtype=np.int32)
         _scan(
-            self.text, starts, ends, self.begins, self.sizes, self.kinds, self.errors,
-            _KEY_WORDS, _KEY_FIELDS, MAX_DEPTH, MAX_RECORD_BYTES,
+            self.text, block.starts, block.ends, self.begins, self.sizes, self.kinds, self.errors,
+            _KEY_WORDS, _KEY_FIELDS, MAX_DEPTH, MAX_RECORD_BYTES, spare,
         )  # fmt: skip
-        _unescape_all(self.text, self.begins, self.sizes, self.kinds, self.errors)
+        unescape_all(self.text, self.begins, self.sizes, self.kinds, self.errors, spare)

@@ -150,7 +150,7 @@ def _reject(block: Block, index: int, why: str) -> tuple[int, int, str, bytes]:
     position = int(block.positions[index])
     end = int(block.ends[index])
     after = position + 1 if block.base is None else block.base + end
-    return position, after, why, block.payload[int(block.starts[index]) : end]
+    return position, after, why, bytes(block.payload[int(block.starts[index]) : end])
 
 
 def _raw_reject(block: Block, raw: RawReject) -> tuple[int, int, str, bytes]:

@@ -5,7 +5,7 @@ Decoding, measuring and committing live elsewhere; a source knows positions and 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,16 @@ class RawReject:
     raw: bytes
 
 
+SPARE: Final = 1024
+"""Bytes of a buffer beyond twice its records: zeros behind them, and a name with escapes."""
+
+
+def room(size: int) -> NDArray[np.uint8]:
+    """A buffer for `size` bytes of records, and what the scanner needs behind them: as much again for strings whose
+    escapes are resolved. What is not touched costs no memory."""
+    return np.empty(2 * size + SPARE, dtype=np.uint8)
+
+
 @dataclass
 class Block:
     """Raw records in one buffer: record i is payload[starts[i]:ends[i]].
@@ -51,9 +61,11 @@ class Block:
     lines: how many lines the block spans, blank ones included (files).
     skipped: records passed over on purpose, such as tombstones.
     lost: half-open ranges of positions that are gone for good (offsets that retention removed).
+    text: the buffer of `room` that begins with the payload, where the source reads into one; the scanner writes behind
+    the payload, nobody into it.
     """
 
-    payload: bytes
+    payload: bytes | memoryview
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     positions: NDArray[np.int64]
@@ -62,13 +74,14 @@ class Block:
     lines: int = 0
     skipped: int = 0
     lost: list[tuple[int, int]] = field(default_factory=list)
+    text: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def records(self) -> list[bytes]:
         """The records as separate byte strings (for adapters)."""
-        return [self.payload[a:b] for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+        return [bytes(self.payload[a:b]) for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from pipelines.ingest.simd import kernel, line_ends, lowest_bit
-from pipelines.ingest.source import Block, RawReject
+from pipelines.ingest.source import Block, RawReject, room
 from schemas.request import MAX_RECORD_BYTES
 
 BLOCK_BYTES: Final = 8 << 20
@@ -66,23 +66,33 @@ def _lines(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.
 
 def to_block(data: bytes, first_line: int, base: int) -> Block:
     """A block of whole lines; blank lines are no records. positions are line numbers within the slice."""
-    if not data.endswith(b"\n"):
-        data += b"\n"
-    seen = np.frombuffer(data, dtype=np.uint8)
-    count = len(data) // _SHORT_LINE + 64
+    text = room(len(data) + 1)
+    text[: len(data)] = np.frombuffer(data, dtype=np.uint8)
+    return block_in(text, len(data), first_line, base)
+
+
+def block_in(text: NDArray[np.uint8], size: int, first_line: int, base: int) -> Block:
+    """The same of the first `size` bytes of a buffer of `room`, which the block takes over. A line feed that is missing
+    at the end is added."""
+    if size == 0 or text[size - 1] != 10:
+        text[size] = 10
+        size += 1
+    seen = text[:size]
+    count = size // _SHORT_LINE + 64
     while True:
         starts, ends = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-        room = count
+        available = count
         count, is_doubtful = _lines(seen, starts, ends)
-        if count <= room:
+        if count <= available:
             break
     starts, ends = starts[:count], ends[:count]
     lines = np.arange(first_line, first_line + count, dtype=np.int64)
+    data = text.data[:size]
     if not is_doubtful:
-        return Block(data, starts, ends, lines, base=base, lines=count)
+        return Block(data, starts, ends, lines, base=base, lines=count, text=text)
     carriage = (ends > starts) & (seen[np.maximum(ends - 1, 0)] == 13)
     filled = ends - carriage > starts
-    return Block(data, starts[filled], ends[filled], lines[filled], base=base, lines=count)
+    return Block(data, starts[filled], ends[filled], lines[filled], base=base, lines=count, text=text)
 
 
 def refusal(line: int, reason: str, raw: bytes, end: int, lines: int) -> Block:

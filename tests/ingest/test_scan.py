@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.ingest.scan import ABSENT, INTEGER, NESTED, NULL, REAL, SCAN_REASONS, TEXT, Spans
+from pipelines.ingest.source import Block
 from schemas.request import FIELD_INDEX, FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
 from tests.ingest.records import json_values, texts
 
@@ -19,7 +20,7 @@ def scan(*records: bytes) -> Spans:
     """Scan records laid one behind the other."""
     sizes = np.array([len(r) for r in records], dtype=np.int64)
     ends = np.cumsum(sizes + 1) - 1
-    return Spans(b"\n".join([*records, b""]), ends - sizes, ends)
+    return Spans(Block(b"\n".join([*records, b""]), ends - sizes, ends, np.arange(len(sizes))))
 
 
 def _depth(value: Any) -> int:

@@ -29,7 +29,7 @@ def block_of(values: Sequence[bytes], offsets: NDArray[np.int64]) -> Block:
     ends = np.cumsum(lengths)
     starts = ends - lengths
     starts = starts + _frame_lengths(payload, starts, lengths)
-    return _unwrapped(Block(payload, starts, ends, offsets))
+    return _unwrapped(payload, Block(payload, starts, ends, offsets))
 
 
 def _frame_lengths(
@@ -46,18 +46,18 @@ def _frame_lengths(
     return np.where(by_id, _ID_FRAME, np.where(by_guid, _GUID_FRAME, 0)).astype(np.int64)
 
 
-def _unwrapped(block: Block) -> Block:
+def _unwrapped(payload: bytes, block: Block) -> Block:
     """The same block with envelopes replaced by what is in them. Costs one search where there are none."""
     marked = []
-    at = block.payload.find(_MARK)
+    at = payload.find(_MARK)
     while at >= 0:
         record = int(np.searchsorted(block.ends, at, side="right"))
         marked.append(record)
-        at = block.payload.find(_MARK, int(block.ends[record]))
+        at = payload.find(_MARK, int(block.ends[record]))
     inside: dict[int, bytes] = {}
     rejects = []
     for record in marked:
-        raw = block.payload[block.starts[record] : block.ends[record]]
+        raw = payload[block.starts[record] : block.ends[record]]
         inner = unwrap_cloud_event(raw)
         if inner is None:
             rejects.append(RawReject(int(block.positions[record]), "CloudEvents envelope without data", raw))
@@ -66,7 +66,7 @@ def _unwrapped(block: Block) -> Block:
     if not inside:
         return block
     spans = zip(block.starts.tolist(), block.ends.tolist(), strict=True)
-    values = [inside[i] if i in inside else block.payload[a:b] for i, (a, b) in enumerate(spans)]
+    values = [inside[i] if i in inside else payload[a:b] for i, (a, b) in enumerate(spans)]
     bad = {r.position for r in rejects}
     kept = [i for i, offset in enumerate(block.positions.tolist()) if offset not in bad]
     lengths = np.fromiter((len(values[i]) for i in kept), np.int64, len(kept))
