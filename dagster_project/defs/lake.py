@@ -107,7 +107,7 @@ def ingest(context: dg.AssetExecutionContext, scarecrow: Scarecrow) -> Any:
     from pipelines.settings import hash_key
 
     settings, lake = scarecrow.settings(), scarecrow.open_lake()
-    if settings.ingest.source is None:
+    if not settings.ingest.source:  # set and empty where a compose file passes it on
         raise UsageError(
             "no source to ingest: set ingest.source (SCARECROW_INGEST__SOURCE) to files or kafka://HOST:PORT/TOPIC"
         )

@@ -20,6 +20,7 @@ from pipelines.mart import audit_log
 from pipelines.mart.audit_log import Change
 from pipelines.mart.macros import install_macros
 from pipelines.mart.models import MODELS, STAGED, STAGING
+from pipelines.mart.open import reader
 from schemas.mart import MART, RANKINGS_KEPT
 
 
@@ -90,7 +91,7 @@ def as_of(mart: Path) -> int | None:
     if not mart.exists():
         return None
     try:
-        with duckdb.connect(str(mart), read_only=True) as connection:
+        with reader(str(mart)) as connection:
             found = connection.execute("SELECT epoch_ms(max(as_of)) FROM runs").fetchall()
     except duckdb.Error as error:
         raise ScarecrowError(
@@ -113,7 +114,7 @@ def last_run(mart: Path) -> Made | None:
     end = as_of(mart)
     if end is None:
         return None
-    with duckdb.connect(str(mart), read_only=True) as connection:
+    with reader(str(mart)) as connection:
         found = connection.execute(
             "SELECT lake_version, settings_hash FROM runs ORDER BY as_of DESC LIMIT 1"
         ).fetchall()

@@ -12,7 +12,7 @@ from pipelines.errors import ScarecrowError, UsageError
 from schemas.describe import sql_type
 from schemas.mart import MART
 
-_READER: dict[str, str | bool | int | float | list[str]] = {
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     # A reader needs neither the network nor other files, whatever a macro in the file asks for.
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -37,6 +37,15 @@ class Mart:
             raise ScarecrowError(_damaged(self.path, error)) from error
 
 
+def reader(path: str) -> duckdb.DuckDBPyConnection:
+    """A connection that reads a mart; to be closed. Raises duckdb.Error as `connect` does.
+
+    One way for all of ours: DuckDB refuses a second connection of one process to one file under another
+    configuration, and Dagster evaluates its sensors and schedules side by side in one process.
+    """
+    return duckdb.connect(path, read_only=True, config=_CONFIG)
+
+
 @contextmanager
 def open_mart(path: str) -> Iterator[Mart]:
     """A mart, read-only, for the time of a with statement; a file that replaces it meanwhile is not seen.
@@ -47,7 +56,7 @@ def open_mart(path: str) -> Iterator[Mart]:
     if not Path(path).is_file():
         raise UsageError(f"The mart {path} does not exist; make it with `scarecrow rank --mart {path}`.")
     try:
-        connection = duckdb.connect(path, read_only=True, config=_READER)
+        connection = reader(path)
     except duckdb.Error as error:
         raise ScarecrowError(_damaged(path, error)) from error
     try:

@@ -1,11 +1,16 @@
-"""How far the lake's hours go, from the transaction log alone."""
+"""How far the lake's hours go, from the transaction log alone.
+
+Sensors and schedules ask this inside Dagster's code server: nothing heavy is imported here.
+"""
 
 from collections import defaultdict
+from typing import Final
 
 from pipelines.errors import ScarecrowError
 from pipelines.lake.live import hour_files
 from pipelines.lake.tables import Lake
-from pipelines.rank.horizon import HOUR_MS
+
+_HOUR_MS: Final = 3_600_000
 
 
 def newest_hour_end_ms(lake: Lake) -> int:
@@ -15,7 +20,7 @@ def newest_hour_end_ms(lake: Lake) -> int:
         raise ScarecrowError(
             f"lake {lake.path} holds no requests; ingest a log first with `scarecrow ingest`"
         )
-    return (files[-1].epoch_hour + 1) * HOUR_MS
+    return (files[-1].epoch_hour + 1) * _HOUR_MS
 
 
 def hour_rows(lake: Lake, first_hour: int, end_hour: int) -> dict[int, int]:

@@ -4,6 +4,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import ScarecrowError, UsageError
+from pipelines.mart.build import last_run
 from pipelines.mart.open import open_mart
 from pipelines.mart.queries import ranked, suspects
 from tests.small_mart import SmallMart
@@ -15,6 +16,14 @@ def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
         open_mart(str(tmp_path / "nowhere.duckdb")),
     ):
         pass
+
+
+def test_what_a_mart_was_made_of_can_be_asked_while_it_is_read(mart_file: Path) -> None:
+    """In one process: Dagster's sensors and schedules are evaluated side by side."""
+    with open_mart(str(mart_file)) as mart:
+        made = last_run(mart_file)
+        assert made is not None
+        assert mart.rows("SELECT max(lake_version) FROM runs") == [(made.basis[0],)]
 
 
 def test_a_folder_is_no_mart(tmp_path: Path) -> None:
