@@ -7,9 +7,12 @@ SE is METHOD's with tr(S_a S_b) = s_a s_b: exact when both accounts draw on one 
 tested), an upper bound otherwise (Cauchy-Schwarz). The weight of a link is a log Bayes factor: D2 = 0 against the
 population's own distribution of D2, taken from pairs with a small SE, both blurred by the pair's SE.
 
-Belongs here: means, scatter, the Bayes factor, the search over all pairs. Not here: what a group of links means.
+Belongs here: means, scatter, the Bayes factor, the search over pairs. Not here: which pairs are compared when all are
+too many (`blocking`), nor what a group of links means.
 """
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +21,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-BLOCK: Final = 4096
+from pipelines.detect.blocking import HOMES, block
+
+BLOCK: Final = 2048
+EXACT: Final = 20_000
+"""Accounts up to which all pairs are compared."""
+THREADS: Final = 2
 _GRID_SE: Final = 40
 _GRID_D2: Final = 400
 _SAMPLE_PAIRS: Final = 200_000
@@ -79,6 +87,8 @@ def usable_centroids(centroids: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _scatter(
+    start: int,
+    stop: int,
     indptr: NDArray[np.int32],
     indices: NDArray[np.int32],
     weights: NDArray[np.float64],
@@ -89,8 +99,9 @@ def _scatter(
     trace: NDArray[np.float64],
     spread: NDArray[np.float64],
 ) -> None:
-    """squares: (z_c . z_d)^2. Fills n, mean, tr S and sqrt(tr S^2), the latter freed of its small-sample excess."""
-    for i in range(len(n)):
+    """squares: (z_c . z_d)^2. Fills n, mean, tr S and sqrt(tr S^2), the latter freed of its small-sample excess, of
+    the rows from start to before stop."""
+    for i in range(start, stop):
         begin, end = indptr[i], indptr[i + 1]
         total = 0.0
         for j in range(begin, end):
@@ -130,7 +141,11 @@ def vectors(histogram: csr_matrix, z: NDArray[np.float64]) -> Vectors:
     squares = (z @ z.T) ** 2
     n, trace, spread = (np.zeros(size) for _ in range(3))
     mean = np.zeros((size, z.shape[1]))
-    _scatter(histogram.indptr, histogram.indices, histogram.data, z, squares, n, mean, trace, spread)
+    entries = (histogram.indptr, histogram.indices, histogram.data)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for begin in range(0, size, BLOCK):
+            end = min(begin + BLOCK, size)
+            pool.submit(_scatter, begin, end, *entries, z, squares, n, mean, trace, spread)
     return Vectors(n, mean, trace, spread)
 
 
@@ -192,9 +207,13 @@ def _weight(
 ) -> float:
     if not se < grid[-1]:
         return -np.inf
-    i = 0
-    while i < len(grid) - 1 and grid[i] < se:
-        i += 1
+    i, last = 0, len(grid) - 1
+    while i < last:
+        middle = (i + last) // 2
+        if grid[middle] < se:
+            i = middle + 1
+        else:
+            last = middle
     j = min(max(int((d2 - low) / step + 0.5), 0), table.shape[1] - 1)
     return float(table[i, j])
 
@@ -215,14 +234,33 @@ def _weights(
 
 
 @njit(cache=True, nogil=True)
+def _lives(nearest: NDArray[np.int32], cluster: int) -> bool:
+    lives = False
+    for home in range(HOMES):
+        lives |= nearest[home] == cluster
+    return lives
+
+
+@njit(cache=True, nogil=True)
+def _first_common(one: NDArray[np.int32], other: NDArray[np.int32], homes: int) -> int:
+    """The smallest cluster in which one of two accounts is seen and the other lives."""
+    least = 1 << 30
+    for i in range(len(one)):
+        for j in range(len(other)):
+            if one[i] == other[j] and (i < homes or j < homes):
+                least = min(least, one[i])
+    return least
+
+
+@njit(cache=True, nogil=True)
 def _collect(
     product: NDArray[np.float32],
-    first: int,
-    second: int,
-    self_a: NDArray[np.float64],
-    self_b: NDArray[np.float64],
-    noise_a: NDArray[np.float64],
-    noise_b: NDArray[np.float64],
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
+    cluster: int,
+    nearest: NDArray[np.int32],
+    own: NDArray[np.float64],
+    noise: NDArray[np.float64],
     cutoff: NDArray[np.float64],
     grid: NDArray[np.float64],
     low: float,
@@ -234,23 +272,44 @@ def _collect(
     out_w: NDArray[np.float64],
     out_d: NDArray[np.float64],
 ) -> int:
-    """Links of one block of the product. Returns how many there are; writes as many as there is room for."""
+    """Links among the pairs of left x right, whose inner products are given, each in the order of its rows.
+
+    Returns how many there are; writes as many as there is room for. cluster: which block this is; negative when every
+    pair of rows comes but once, in ascending order. A pair that several blocks hold counts in the first of them.
+    """
     count = 0
-    for i in range(product.shape[0]):
-        for j in range(product.shape[1]):
-            if first + i >= second + j:
+    near = np.empty(len(right), dtype=np.int64)
+    right_own = own[right]
+    for i in range(len(left)):
+        a = left[i]
+        self_a, furthest = own[a], cutoff[a]
+        found = 0
+        for j in range(len(right)):
+            near[found] = j
+            found += self_a + right_own[j] - 2.0 * product[i, j] <= furthest
+        for k in range(found):
+            j = near[k]
+            b = right[j]
+            if b == a or (cluster < 0 and a > b):
                 continue
-            d2 = self_a[i] + self_b[j] - 2.0 * product[i, j]
-            if d2 > cutoff[i]:
+            d2 = self_a + right_own[j] - 2.0 * product[i, j]
+            first, second = min(a, b), max(a, b)
+            if d2 > cutoff[first]:
                 continue
-            weight = _weight(d2, noise_a[i] + noise_b[j], grid, low, step, table)
-            if weight >= threshold:
-                if count < len(out_a):
-                    out_a[count] = first + i
-                    out_b[count] = second + j
-                    out_w[count] = weight
-                    out_d[count] = d2
-                count += 1
+            weight = _weight(d2, noise[first] + noise[second], grid, low, step, table)
+            if weight < threshold:
+                continue
+            if cluster >= 0 and (
+                _first_common(nearest[a], nearest[b], HOMES) != cluster
+                or (a > b and _lives(nearest[b], cluster))
+            ):
+                continue
+            if count < len(out_a):
+                out_a[count] = first
+                out_b[count] = second
+                out_w[count] = weight
+                out_d[count] = d2
+            count += 1
     return count
 
 
@@ -274,38 +333,54 @@ def _cutoffs(noise: NDArray[np.float64], factor: BayesFactor, threshold: float) 
     return np.where(np.isfinite(noise), largest[place], -np.inf)
 
 
-def link(v: Vectors, factor: BayesFactor, threshold: float, block: int = BLOCK) -> Links:
-    """All pairs of v whose log Bayes factor is at least `threshold`: blocks of a float32 product, exact otherwise.
+def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) -> Links:
+    """Pairs of v whose log Bayes factor is at least `threshold`, from a float32 product of the means.
 
-    Memory is bounded by the block and by the links found.
+    All pairs up to `exact` accounts; of more, those that `blocking` puts side by side. Memory is bounded by a block
+    and by the links found.
     """
     size = len(v.n)
     mean = v.mean.astype(np.float32)
     own = (mean.astype(np.float64) ** 2).sum(axis=1) - v.trace / np.maximum(v.n, 1)
     noise = v.noise
     cutoff = _cutoffs(noise, factor, threshold)
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]] = []
-    room = 1 << 16
-    for first in range(0, size, block):
-        rows = slice(first, min(first + block, size))
-        for second in range(first, size, block):
-            columns = slice(second, min(second + block, size))
-            product = mean[rows] @ mean[columns].T
-            while True:
-                a, b = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-                w, d = np.empty(room), np.empty(room)
-                found = _collect(
-                    product, first, second, own[rows], own[columns], noise[rows], noise[columns], cutoff[rows],
-                    factor.se, factor.low, factor.step, factor.table, threshold, a, b, w, d,
-                )  # fmt: skip
-                if found <= room:
-                    break
-                room = 2 * found
-            parts.append((a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()))
+    nearest = np.empty((0, 1), dtype=np.int32)
+    tasks: Iterable[tuple[int, NDArray[np.int64], NDArray[np.int64]]]
+    if size <= exact:
+        rows = [np.arange(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK)]
+        tasks = ((-1, one, other) for place, one in enumerate(rows) for other in rows[place:])
+    else:
+        blocks = block(mean)
+        nearest = blocks.nearest
+        tasks = (
+            (cluster, living[first : first + BLOCK], seen)
+            for cluster, living, seen in blocks
+            for first in range(0, len(living), BLOCK)
+        )
+
+    def compare(
+        task: tuple[int, NDArray[np.int64], NDArray[np.int64]],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        cluster, one, other = task
+        product = mean[one] @ mean[other].T
+        room = 1 << 16
+        while True:
+            a, b = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
+            w, d = np.empty(room), np.empty(room)
+            found = _collect(
+                product, one, other, cluster, nearest, own, noise, cutoff, factor.se, factor.low, factor.step,
+                factor.table, threshold, a, b, w, d,
+            )  # fmt: skip
+            if found <= room:
+                return a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()
+            room = found
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = list(pool.map(compare, tasks))
     none = np.empty(0, dtype=np.int64)
     left = np.concatenate([none, *(part[0] for part in parts)])
     right = np.concatenate([none, *(part[1] for part in parts)])
     weight = np.concatenate([np.empty(0), *(part[2] for part in parts)])
     apart = np.concatenate([np.empty(0), *(part[3] for part in parts)])
-    order = np.lexsort((right, left))
+    order = np.argsort(left << 32 | right)
     return Links(left[order], right[order], weight[order], apart[order])
