@@ -57,7 +57,7 @@ SKETCHES: tuple[Sketch, ...] = (
         "keyed hashes of distinct prompts: the coordinated prompt sample",
         (
             ("prompt_cells", _I32, "cell of each sampled prompt; -1 when there is none"),
-            ("prompt_lengths", _I32, "UTF-8 bytes of each sampled prompt"),
+            ("prompt_lengths", _I32, "UTF-8 bytes of each sampled prompt; 2147483647 with an embedding only"),
         ),
     ),
     Sketch(
@@ -187,6 +187,8 @@ MEASURES: tuple[Column, ...] = (
 )
 
 UNKNOWN_TIME = 2**63 - 1
+UNKNOWN_LENGTH = 2**31 - 1
+"""Length of a prompt of which only the embedding is known: with no text, none can be left out as too short."""
 
 ACCOUNT_HOURS = Relation(
     "account_hours",

@@ -1,7 +1,11 @@
 """Which evidence a missing request field makes unavailable."""
 
+CONTENT = "prompt or prompt_embedding"
+"""Stands for both fields: this evidence is lost only where neither is there."""
+
 EVIDENCE_OF_FIELD: dict[str, tuple[str, ...]] = {
-    "prompt": ("group.same_source", "coverage", "diversity", "systematicity.templates", "elicitation"),
+    CONTENT: ("group.same_source", "group.disjointness", "coverage", "diversity", "systematicity.repeats"),
+    "prompt": ("systematicity.templates", "elicitation", "group.short_prompts_left_out"),
     "turn_index": ("systematicity.first_turns",),
     "conversation_id": ("systematicity.conversations",),
     "system_prompt": ("linkage.system_prompt",),
@@ -22,7 +26,8 @@ EVIDENCE_OF_FIELD: dict[str, tuple[str, ...]] = {
 def unavailable(missing: list[str]) -> list[str]:
     """Names of the evidence that the missing fields make unavailable, without repeats, in order."""
     seen: dict[str, None] = {}
-    for name in missing:
+    without_content = {"prompt", "prompt_embedding"} <= set(missing)
+    for name in [CONTENT, *missing] if without_content else missing:
         for evidence in EVIDENCE_OF_FIELD.get(name, ()):
             seen[evidence] = None
     return list(seen)

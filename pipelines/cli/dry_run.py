@@ -2,10 +2,18 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Final
 
 from pipelines.cli.table import print_json, print_table
 from pipelines.ingest.dry_run import Look
 from schemas.request import FIELDS
+
+_CELLS: Final = {
+    "prompt": "A first ingest fits its prompt map to the prompts.",
+    "embedding": "A first ingest fits its prompt map to prompt_embedding.",
+    "": "No request carries a prompt or an embedding: accounts are ranked by metadata alone, with low confidence.",
+}
+_OTHERS: Final = ", and of other lengths, which will be rejected once the map is fitted to the commonest"
 
 
 def _moment(ms: int | None) -> str:
@@ -31,6 +39,10 @@ def show(found: Look, as_json: bool) -> None:
     ]
     if found.looks_like != found.log_format:
         lines.append(f"The lines look like {found.looks_like}: try --format {found.looks_like}.")
+    lines.append(_CELLS[found.cells_of])
+    if found.embeddings:
+        lengths = list(found.embeddings)
+        lines.append(f"Embeddings of {lengths[0]} numbers" + (_OTHERS if len(lengths) > 1 else "") + ".")
     lines += [f"Rejected: {count:,} x {why}" for why, count in found.rejects.items()]
     if found.unavailable:
         lines.append(f"Missing fields: {', '.join(found.missing)}.")

@@ -1,7 +1,8 @@
 """`scarecrow prompt-map`: fit, list, choose and show the map that turns prompts into cells."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -11,6 +12,11 @@ prompt_map_app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Fit, list, choose or show the prompt map."
 )
 
+_WORDS: Final = {
+    "prompt": ("buckets of terms", "weighted terms"),
+    "embedding": ("numbers an embedding", "embeddings"),
+}
+"""What is told of the vocabulary and of the variance, by kind of map."""
 _Lake = Annotated[str | None, typer.Option(help="Folder of the lake.", show_default="lake")]
 _Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
@@ -31,10 +37,19 @@ def fit_command(
     mapping: Annotated[
         Path | None, typer.Option(help="Mapping file (YAML); implies --format mapping.")
     ] = None,
+    kind: Annotated[
+        Literal["prompt", "embedding"] | None,
+        typer.Option(
+            help="What to fit to: the prompts or prompt_embedding.",
+            show_default="embedding where no fewer requests carry one",
+        ),
+    ] = None,
     use: Annotated[bool, typer.Option("--use", help="Measure new rows with it from now on.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Fits a map to the prompts of a log and stores it in the lake. Rows measured before keep their map.
+    """Fits a map to the prompts, or the embeddings, of a log and stores it in the lake.
+
+    Rows measured before keep their map.
 
     Example: `scarecrow prompt-map fit --source 'logs/*.ndjson' --lake lake --use`
     """
@@ -55,16 +70,21 @@ def fit_command(
     feed = open_source(source, opened.path, settings.ingest.slice_mib << 20, follow=False)
     opened.create()
     key = hash_key(settings)
-    prompts = sample_source(feed, key, adapter, now_ms())
-    version = fit_and_store(opened.path, prompts, key, source)
+    sample = sample_source(feed, key, adapter, now_ms(), kind)
+    version = fit_and_store(opened.path, sample, key, source)
     if use:
         store.use(opened.path, version)
     if as_json:
         print_json(
-            {"version": version, "prompts": len(prompts), "in_use": store.current(opened.path) == version}
+            {
+                "version": version,
+                "kind": sample.kind,
+                "prompts": len(sample),
+                "in_use": store.current(opened.path) == version,
+            }
         )
         return
-    typer.echo(f"prompt map {version}: fitted to {len(prompts):,} distinct prompts")
+    typer.echo(f"prompt map {version}: fitted to {len(sample):,} distinct {sample.kind}s")
     if use:
         typer.echo("New rows are measured with it; rows of other maps are never summed with them.")
     else:
@@ -90,13 +110,15 @@ def list_command(ctx: typer.Context, lake: _Lake = None, as_json: _Json = False)
         [
             about["version"],
             "in use" if about["in_use"] else "",
+            _kind(about),
             f"{about['statistics']['distinct_prompts']:,}",
             f"{about['statistics']['explained_variance']:.0%}",
             str(about["provenance"].get("source", "")),
         ]
         for about in maps
     ]
-    print_table(["version", "", "prompts", "variance kept", "fitted to"], rows, right=[2, 3], wide=[4])
+    columns = ["version", "", "of", "distinct", "variance kept", "fitted to"]
+    print_table(columns, rows, right=[3, 4], wide=[5])
 
 
 @prompt_map_app.command("use")
@@ -149,12 +171,13 @@ def show_command(
         print_json(dict(held.about) | {"in_use": chosen == used, "separation": found and asdict(found)})
         return
     statistics, provenance = held.about["statistics"], held.about["provenance"]
+    words = _WORDS[_kind(held.about)]
     lines = [
         f"prompt map {chosen}" + (" (in use)" if chosen == used else ""),
         f"fitted to              {provenance.get('source', '')}",
-        f"distinct prompts       {statistics['distinct_prompts']:,}",
-        f"vocabulary             {statistics['vocabulary']:,} buckets of terms",
-        f"variance kept          {statistics['explained_variance']:.1%} of the weighted terms",
+        f"distinct {_kind(held.about) + 's':<14}{statistics['distinct_prompts']:,}",
+        f"vocabulary             {statistics['vocabulary']:,} {words[0]}",
+        f"variance kept          {statistics['explained_variance']:.1%} of the {words[1]}",
         f"lost to cells          {statistics['quantisation_loss']:.1%} of the vectors' variance",
         f"cells in use           {statistics['cells_used']:,}, median {statistics['median_cell_prompts']:.0f} prompts",
     ]
@@ -171,6 +194,11 @@ def show_command(
             f"                       {found.linked:.2%} of the pairs pass for one source (D2 + 2 SE under 0.03)",
         ]
     typer.echo("\n".join(lines))
+
+
+def _kind(about: Mapping[str, Any]) -> str:
+    """What a stored map is of; maps of earlier versions are of prompts."""
+    return str(about.get("kind", "prompt"))
 
 
 def _lake(ctx: typer.Context, lake: str | None) -> Path:

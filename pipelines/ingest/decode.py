@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pipelines.ingest.scan import SCAN_REASONS, Spans
 from pipelines.ingest.simd import kernel
 from pipelines.ingest.source import Block
+from pipelines.ingest.vectors import PROBLEMS as VECTOR_PROBLEMS
+from pipelines.ingest.vectors import Vectors, read_vectors
 from schemas.request import (
     FIELD_INDEX,
     FIELDS,
@@ -35,6 +37,8 @@ _PROBLEMS: Final = (
     "before the year 2000",
 )
 _FIELD_BASE: Final = 32
+_VECTOR_BASE: Final = 1024
+"""Error codes: of the scanner, then of each field, then of the numbers of an embedding."""
 
 EVENT_ID: Final = FIELD_INDEX["event_id"]
 ACCOUNT_ID: Final = FIELD_INDEX["account_id"]
@@ -342,6 +346,8 @@ def reason(error: int) -> str:
     """Words for an error code."""
     if error < _FIELD_BASE:
         return SCAN_REASONS[error]
+    if error > _VECTOR_BASE:
+        return f"{FIELDS[EMBEDDING].name}: {VECTOR_PROBLEMS[error - _VECTOR_BASE]}"
     field, problem = divmod(error - _FIELD_BASE, 8)
     return f"{FIELDS[field].name}: {_PROBLEMS[problem]}"
 
@@ -351,7 +357,7 @@ class Decoded:
     """n records with typed columns, valid or not.
 
     spans: text fields. numbers: float64[F, n], NaN where absent. event_times, created_times: int64[n] epoch
-    ms, created -1 where absent. errors: int32[n], 0 = valid.
+    ms, created -1 where absent. errors: int32[n], 0 = valid. vectors: embeddings, None when no record has one.
     """
 
     spans: Spans
@@ -359,6 +365,7 @@ class Decoded:
     event_times: NDArray[np.int64]
     created_times: NDArray[np.int64]
     errors: NDArray[np.int32]
+    vectors: Vectors | None = None
 
     @property
     def valid(self) -> NDArray[np.int64]:
@@ -366,10 +373,24 @@ class Decoded:
         return np.flatnonzero(self.errors == 0)
 
 
-def decode(block: Block, now_ms: int, content_free: bool = False) -> Decoded:
+def _decode_vectors(spans: Spans, length: int) -> Vectors | None:
+    """The embeddings of the records that are valid so far; what is wrong with them goes to their errors."""
+    kinds = spans.kinds[EMBEDDING]
+    if not kinds.any():
+        return None
+    rows = np.flatnonzero((kinds != 0) & (spans.errors == 0))
+    vectors, problems = read_vectors(
+        spans.text, spans.begins[EMBEDDING], spans.sizes[EMBEDDING], rows, length
+    )
+    spans.errors[rows] = np.where(problems == 0, 0, _VECTOR_BASE + problems.astype(np.int32))
+    return vectors
+
+
+def decode(block: Block, now_ms: int, content_free: bool = False, embedding_length: int = 0) -> Decoded:
     """Decode a block of native records.
 
     now_ms: the clock, for times in the future. content_free: accept records without prompt and embedding.
+    embedding_length: numbers that each embedding must have, 0 for any.
     """
     spans = Spans(block)
     numbers = np.full((len(FIELDS), len(block)), np.nan)
@@ -380,4 +401,5 @@ def decode(block: Block, now_ms: int, content_free: bool = False) -> Decoded:
         now_ms + MAX_FUTURE_MS, MIN_TIME_MS, content_free,
         (EVENT_ID, ACCOUNT_ID, PROMPT, EMBEDDING), MAX_ID_BYTES, MAX_PROMPT_BYTES,
     )  # fmt: skip
-    return Decoded(spans, numbers, times[0], times[1], spans.errors)
+    vectors = _decode_vectors(spans, embedding_length)
+    return Decoded(spans, numbers, times[0], times[1], spans.errors, vectors)

@@ -1,6 +1,7 @@
 """Fit a prompt map to a sample of distinct prompts (METHOD section 1).
 
-Belongs here: weights, projection and the two-level quantiser. Sampling is in `sample`, storage in `store`.
+Belongs here: weights, projection and the two-level quantiser, which maps for embeddings use too (their projection
+is in `fit_embeddings`). Sampling is in `sample`, storage in `store`.
 Everything runs on one thread with a fixed seed: the same sample gives the same map, bit for bit.
 """
 
@@ -26,7 +27,8 @@ MIN_SAMPLE: Final = 2_000
 
 @dataclass(frozen=True)
 class FitStatistics:
-    """What is told about a fit. explained_variance: of the weighted terms; quantisation_loss: share of the
+    """What is told about a fit. distinct_prompts: or embeddings. vocabulary: buckets of terms in use, or numbers of
+    an embedding. explained_variance: of the weighted terms, or of the embeddings; quantisation_loss: share of the
     vectors' variance lost by replacing them with their cell's centroid."""
 
     distinct_prompts: int
@@ -98,9 +100,66 @@ def _cluster(
         labels = np.argmin(((vectors[:, None, :] - centres[None, : len(distinct)]) ** 2).sum(-1), axis=1)
         return centres.astype(np.float32), labels.astype(np.int32)
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
-    model = KMeans(k, n_init=1, max_iter=30, random_state=seed).fit(vectors)
+    # The limit holds for libraries that are loaded already: scikit-learn's own OpenMP comes with the import above.
+    with threadpool_limits(1):
+        model = KMeans(k, n_init=1, max_iter=30, random_state=seed).fit(vectors)
     return model.cluster_centers_.astype(np.float32), model.labels_
+
+
+def quantise(
+    vectors: NDArray[np.float32], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """The two-level quantiser of unit vectors float32[n, d]: topics float32[T, d], cells float32[T, C, d] and the
+    cell of each vector, int64[n]. Centroids of no vector lie at 9.0, nearer to nothing."""
+    topics, labels = _cluster(vectors, TOPICS, seed)
+    cells = np.full((TOPICS, CELLS_PER_TOPIC, vectors.shape[1]), 9.0, dtype=np.float32)
+    place = np.empty(len(vectors), dtype=np.int64)
+    for topic in range(TOPICS):
+        members = np.flatnonzero(labels == topic)
+        if len(members):
+            cells[topic], inner = _cluster(vectors[members], CELLS_PER_TOPIC, seed + 1 + topic)
+            place[members] = topic * CELLS_PER_TOPIC + inner
+    return topics, cells, place
+
+
+def searched(
+    topics: NDArray[np.float32], cells: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Centroids as the kernels want them: topics [d, T] and their half squared norms, cells [T, d, C] and theirs."""
+    return (
+        np.ascontiguousarray(topics.T),
+        (0.5 * (topics**2).sum(axis=1)).astype(np.float32),
+        np.ascontiguousarray(cells.transpose(0, 2, 1)),
+        (0.5 * (cells**2).sum(axis=2)).astype(np.float32),
+    )
+
+
+def fitted_map(
+    quantiser: Quantiser,
+    cells: NDArray[np.float32],
+    place: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    distinct: int,
+    vocabulary: int,
+    explained: float,
+) -> FittedMap:
+    """A map with its statistics. vectors: float32[n, d], of the sample; place: their cells. distinct, vocabulary,
+    explained: as in FitStatistics."""
+    centroids = cells.reshape(-1, cells.shape[2])
+    counts = np.bincount(place, minlength=len(centroids))
+    total = float(((vectors - vectors.mean(axis=0)) ** 2).sum())
+    lost = float(((vectors - centroids[place]) ** 2).sum())
+    statistics = FitStatistics(
+        distinct,
+        vocabulary,
+        explained,
+        lost / total,
+        int((counts > 0).sum()),
+        float(np.median(counts[counts > 0])),
+    )
+    return FittedMap(quantiser, centroids, (counts / counts.sum()).astype(np.float32), statistics)
 
 
 def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
@@ -143,37 +202,8 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
         vectors = _unit(np.asarray(dense_columns @ right.T.astype(np.float32), dtype=np.float32))
         known = np.linalg.norm(vectors, axis=1) > 0.5
         vectors = vectors[known]
-        topics, labels = _cluster(vectors, TOPICS, seed)
-        cells = np.empty((TOPICS, CELLS_PER_TOPIC, DIMENSIONS), dtype=np.float32)
-        place = np.empty(len(vectors), dtype=np.int64)
-        for topic in range(TOPICS):
-            members = np.flatnonzero(labels == topic)
-            if len(members) == 0:
-                cells[topic] = 9.0
-                continue
-            cells[topic], inner = _cluster(vectors[members], CELLS_PER_TOPIC, seed + 1 + topic)
-            place[members] = topic * CELLS_PER_TOPIC + inner
-    centroids = cells.reshape(-1, DIMENSIONS)
-    counts = np.bincount(place, minlength=len(centroids))
-    total = float(((vectors - vectors.mean(axis=0)) ** 2).sum())
-    lost = float(((vectors - centroids[place]) ** 2).sum())
-    quantiser = Quantiser(
-        projection,
-        np.ascontiguousarray(topics.T),
-        (0.5 * (topics**2).sum(axis=1)).astype(np.float32),
-        np.ascontiguousarray(cells.transpose(0, 2, 1)),
-        (0.5 * (cells**2).sum(axis=2)).astype(np.float32),
-    )
-    return FittedMap(
-        quantiser,
-        centroids,
-        (counts / counts.sum()).astype(np.float32),
-        FitStatistics(
-            len(prompts),
-            int((frequency > 0).sum()),
-            float((singular.astype(np.float64) ** 2).sum() / len(prompts)),
-            lost / total,
-            int((counts > 0).sum()),
-            float(np.median(counts[counts > 0])),
-        ),
-    )
+    topics, cells, place = quantise(vectors, seed)
+    explained = float((singular.astype(np.float64) ** 2).sum() / len(prompts))
+    quantiser = Quantiser(projection, *searched(topics, cells))
+    vocabulary = int((frequency > 0).sum())
+    return fitted_map(quantiser, cells, place, vectors, len(prompts), vocabulary, explained)

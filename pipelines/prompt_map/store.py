@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.vectors import VectorQuantiser, no_cells
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
+from pipelines.prompt_map.kinds import Kind
 from pipelines.prompt_map.tokens import BUCKETS, TOKENS_VERSION
 from pipelines.replacing import replacing
 
 _ARRAYS: Final = "map.npz"
 _ABOUT: Final = "about.json"
 _CURRENT: Final = "current"
+EMBEDDING_VERSION: Final = 1
+"""Of what is done to an embedding before the projection."""
 NO_MAP: Final = "none"
 """Version of rows that were measured before a map was fitted."""
 
@@ -41,17 +45,23 @@ class PromptMap:
     @classmethod
     def none(cls) -> "PromptMap":
         """What rows are measured with before a map is fitted: they have no cells."""
-        dims, topics, cells = DIMENSIONS, TOPICS, CELLS_PER_TOPIC
-        quantiser = Quantiser(
-            np.zeros((BUCKETS, dims), np.float32), np.zeros((dims, topics), np.float32), np.zeros(topics, np.float32),
-            np.zeros((topics, dims, cells), np.float32), np.zeros((topics, cells), np.float32),
-        )  # fmt: skip
-        empty = np.zeros((topics * cells, dims), np.float32)
-        return cls(NO_MAP, quantiser, empty, np.zeros(topics * cells, np.float32), {})
+        cells = TOPICS * CELLS_PER_TOPIC
+        empty = np.zeros((cells, DIMENSIONS), np.float32)
+        return cls(NO_MAP, no_cells(), empty, np.zeros(cells, np.float32), {})
+
+    @property
+    def kind(self) -> Kind:
+        """What its cells are cells of."""
+        return kind_of(self.quantiser)
 
     @property
     def cells_per_topic(self) -> int:
         return int(self.quantiser.cell_norms.shape[1])
+
+
+def kind_of(quantiser: Quantiser) -> Kind:
+    """What a quantiser gives cells to."""
+    return "embedding" if isinstance(quantiser, VectorQuantiser) else "prompt"
 
 
 def _folder(lake: Path) -> Path:
@@ -60,18 +70,23 @@ def _folder(lake: Path) -> Path:
 
 def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
     """Store a fitted map; returns its version. Storing the same map twice changes nothing."""
-    used = np.flatnonzero(np.any(fitted.quantiser.projection != 0, axis=1)).astype(np.int32)
+    quantiser = fitted.quantiser
+    used = np.flatnonzero(np.any(quantiser.projection != 0, axis=1)).astype(np.int32)
     arrays = {
         "buckets": used,
-        "projection": fitted.quantiser.projection[used],
-        "topics": fitted.quantiser.topics,
-        "topic_norms": fitted.quantiser.topic_norms,
-        "cells": fitted.quantiser.cells,
-        "cell_norms": fitted.quantiser.cell_norms,
+        "projection": quantiser.projection[used],
+        "topics": quantiser.topics,
+        "topic_norms": quantiser.topic_norms,
+        "cells": quantiser.cells,
+        "cell_norms": quantiser.cell_norms,
         "centroids": fitted.centroids,
         "ordinary": fitted.ordinary,
     }
-    digest = hashlib.blake2b(f"tokens {TOKENS_VERSION}".encode(), digest_size=8)
+    kind = f"tokens {TOKENS_VERSION}"
+    if isinstance(quantiser, VectorQuantiser):
+        kind = f"embedding of {len(quantiser.projection)} numbers, version {EMBEDDING_VERSION}"
+        arrays["bias"] = quantiser.bias
+    digest = hashlib.blake2b(kind.encode(), digest_size=8)
     for name, array in arrays.items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -82,6 +97,7 @@ def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
         np.savez(file, allow_pickle=False, **arrays)
     about = {
         "version": version,
+        "kind": kind_of(quantiser),
         "tokens": TOKENS_VERSION,
         "statistics": asdict(fitted.statistics),
         "provenance": dict(provenance),
@@ -146,6 +162,8 @@ def load(lake: Path, version: str) -> PromptMap:
         raise ScarecrowError(
             f"prompt map {version} in {lake} cannot be read ({type(error).__name__}); restore its folder from a backup"
         ) from error
+    if "bias" in arrays:
+        return _load_for_embeddings(version, arrays, about)
     if about.get("tokens") != TOKENS_VERSION:
         raise ScarecrowError(
             f"prompt map {version} in {lake} was fitted by another version of Scarecrow, which hashes words "
@@ -155,5 +173,23 @@ def load(lake: Path, version: str) -> PromptMap:
     projection[arrays["buckets"]] = arrays["projection"]
     quantiser = Quantiser(
         projection, arrays["topics"], arrays["topic_norms"], arrays["cells"], arrays["cell_norms"]
+    )
+    return PromptMap(version, quantiser, arrays["centroids"], arrays["ordinary"], about)
+
+
+def _load_for_embeddings(
+    version: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]
+) -> PromptMap:
+    projection = np.zeros(
+        (about["statistics"]["vocabulary"], arrays["projection"].shape[1]), dtype=np.float32
+    )
+    projection[arrays["buckets"]] = arrays["projection"]
+    quantiser = VectorQuantiser(
+        projection,
+        arrays["topics"],
+        arrays["topic_norms"],
+        arrays["cells"],
+        arrays["cell_norms"],
+        arrays["bias"],
     )
     return PromptMap(version, quantiser, arrays["centroids"], arrays["ordinary"], about)

@@ -5,6 +5,9 @@ WITH horizon AS (
 ),
 absent AS (
     SELECT unnest(s.missing_fields) AS field, s.source, s.records FROM staged_sources AS s
+    UNION ALL
+    SELECT 'prompt or prompt_embedding', s.source, s.records FROM staged_sources AS s
+    WHERE list_has_all(s.missing_fields, ['prompt', 'prompt_embedding'])
 ),
 evidence AS (
     SELECT e.field, string_agg(e.evidence, ', ' ORDER BY e.evidence) AS unavailable
