@@ -10,10 +10,9 @@ one table and, as its last line, one JSON object.
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     # A sibling is named like the package `kafka`: this folder must not come first on the path.
-    sys.path[0] = str(ROOT)
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
 import json
@@ -43,6 +42,7 @@ from pipelines.ingest.kafka.settings import KafkaSettings
 from pipelines.lake.tables import Lake, read
 from schemas.account_hour import ACCOUNT_HOURS
 
+ROOT = Path(__file__).resolve().parents[1]
 TOPIC = "requests"
 PARTITIONS = 4
 SCARECROW = [sys.executable, "-m", "pipelines.cli"]

@@ -39,6 +39,9 @@ class Health:
         self._rows = Counter("scarecrow_requests", "Requests measured", registry=self.registry)
         self._rejects = Counter("scarecrow_rejects", "Records rejected", registry=self.registry)
         self._duplicates = Counter("scarecrow_duplicates", "Repeats of an event_id", registry=self.registry)
+        self._lost = Counter(
+            "scarecrow_lost", "Records that were gone before they were read", registry=self.registry
+        )
         self._bytes = Counter("scarecrow_bytes", "Bytes read", registry=self.registry)
         self._seconds = Histogram(
             "scarecrow_cycle_seconds", "Seconds per committed cycle", registry=self.registry
@@ -65,6 +68,7 @@ class Health:
         self._rejects.inc(report.rejects)
         self._duplicates.inc(report.duplicates)
         self._bytes.inc(report.bytes)
+        self._lost.inc(report.lost)
         self._seconds.observe(seconds)
         self._version.set(report.version)
         if report.newest_event_ms:

@@ -26,7 +26,7 @@ from pipelines.rank.blind import field_evidence, horizon_facts
 from pipelines.rank.drift import drift_facts
 from pipelines.rank.horizon import Horizon, read_horizon
 from pipelines.rank.previous import previous_history, previous_members
-from pipelines.rank.sources import source_notes, source_table
+from pipelines.rank.sources import source_looks, source_notes, source_table
 from pipelines.rank.weigh import weigh
 from pipelines.rank.workspace import Workspace
 from schemas.mart import ACCOUNT_PROFILES, FAMILIES, RUNS
@@ -190,7 +190,7 @@ def draft_mart(ranking: Ranking) -> Facts:
         "profiles": profiles,
         "activity": work.get("activity"),
         "labels": as_table(labels),
-        "sources": source_table(source_notes(ranking.lake)),
+        "sources": _sources(ranking.lake),
         "runs": _run(ranking, horizon, found, links.num_rows, time.time() - work.get("began")),
         "history": previous_history(ranking.mart),
         "horizon": work.get("horizon_facts"),
@@ -256,6 +256,11 @@ def _activity(hours: Rows) -> pa.Table:
             "requests": calls,
         }
     )
+
+
+def _sources(lake: Lake) -> pa.Table:
+    notes = source_notes(lake)
+    return source_table(notes, source_looks(lake, notes))
 
 
 def _run(ranking: Ranking, horizon: Horizon, found: Detection, links: int, seconds: float) -> pa.Table:

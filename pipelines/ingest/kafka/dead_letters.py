@@ -65,7 +65,12 @@ class DeadLetters:
         self._topic = topic
         try:
             self._producer = KafkaProducer(
-                **python_options(settings, servers), acks="all", max_request_size=_LARGEST, linger_ms=20
+                **python_options(settings, servers),
+                acks="all",
+                max_request_size=_LARGEST,
+                linger_ms=20,
+                # An idempotent producer fails for good at a record that is too large. Repeats are allowed here.
+                enable_idempotence=False,
             )
         except (KafkaError, OSError) as error:
             raise translated(error, f"open a producer to {topic}", servers) from error
@@ -102,8 +107,11 @@ class DeadLetters:
         try:
             while some := list(itertools.islice(letters, _AT_ONCE)):
                 count += len(some)
-                large = self._delivered(some)
-                self._delivered([_without_value(*letter, b"too large") for letter in large])
+                # A batch is refused for its largest record, so each gets a second chance alone.
+                for letter in self._delivered(some):
+                    for large in self._delivered([letter]):
+                        if self._delivered([_without_value(*large, b"too large")]):
+                            raise MessageSizeTooLargeError
         except (KafkaError, OSError) as error:
             raise translated(error, f"take rejects into {self._topic}", self._servers) from error
         return count
@@ -118,7 +126,7 @@ class DeadLetters:
         )
 
     def _delivered(self, letters: Iterable[_Letter]) -> list[_Letter]:
-        """Returns when the brokers have them, with those that are too large for the topic."""
+        """Returns when the brokers have them, with those that were refused for their size or a neighbour's."""
         sent = []
         large = []
         for letter in letters:
