@@ -4,7 +4,6 @@ Belongs here: how a cycle is put together and repeated. The pipeline is in `job`
 `pipelines.lake.commit`.
 """
 
-import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,23 +15,23 @@ from numpy.typing import NDArray
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest import job
+from pipelines.ingest.ahead import Ahead, Begun
 from pipelines.ingest.files import tail_hash
 from pipelines.ingest.slices import SliceReport
-from pipelines.ingest.source import Source
+from pipelines.ingest.source import Slice, Source
 from pipelines.lake.commit import (
     Advance,
     Conflict,
     Standing,
     commit,
     event_union,
-    remove_orphans,
     stand,
     standing_note,
 )
-from pipelines.lake.events import SeenEvents
+from pipelines.lake.events import Seen, SeenEvents
 from pipelines.lake.notes import MOST_LOST_RANGES, Note
 from pipelines.lake.tables import Lake
-from pipelines.lake.write import Written
+from pipelines.lake.write import Written, remove_orphans
 
 
 @dataclass(frozen=True)
@@ -104,42 +103,137 @@ def run_cycle(
     seen: SeenEvents,
     now: Clock,
     before_commit: BeforeCommit = lambda rejects: None,
+    ahead: Ahead | None = None,
 ) -> CycleReport | None:
-    """Plan, run and commit once; None when there is nothing new. Raises Conflict when another was first."""
+    """Plan, run and commit once; None when there is nothing new. Raises Conflict when another was first.
+
+    ahead: where the next cycle is begun as soon as this one is measured, if much is waiting; the next call goes on with
+    it. What it plans begins where this cycle ends, and is committed after it or not at all.
+    """
     standing = stand(lake)
-    slices = source.plan(standing.position, options.cycle_bytes)
-    if not slices:
-        return None
-    name = uuid.uuid4().hex
-    staging = lake.path / "_staging" / name
-    settings = job.JobOptions(
-        lake.path, staging, name, options.map_version, source, now(), options.hash_key, options.log_format,
-        options.format_options, options.threads, options.shards, options.content_free, options.since_ms,
-        options.until_ms,
-    )  # fmt: skip
+    seen.follow(standing.chain)
+    begun = ahead.take(standing.position, (lake, source, options)) if ahead else None
+    if begun is None:
+        slices = source.plan(standing.position, options.cycle_bytes)
+        if not slices:
+            return None
+        bases = {part.app_id: standing.position(part.app_id) for part in slices}
+        begun = _begin(lake, source, options, seen.seen, now, slices, bases, ahead)
     try:
-        seen.follow(standing.chain)
-        if options.runner == "inprocess":
-            job.SEEN[name] = seen
+        if ahead:
+            begun.wait_until_measured()
+            _look_ahead(begun, lake, source, options, seen, now, standing, ahead)
+        begun.work.result()
+        return _settle(begun, lake, source, options, seen, standing, before_commit)
+    finally:
+        job.forget(begun.settings)
+
+
+def _begin(
+    lake: Lake,
+    source: Source,
+    options: IngestOptions,
+    seen: Seen,
+    now: Clock,
+    slices: Sequence[Slice],
+    bases: dict[str, int | None],
+    ahead: Ahead | None,
+) -> Begun:
+    """Start the pipeline of some slices, in another thread where there is one. bases: see `Begun`."""
+    name = uuid.uuid4().hex
+    settings = job.JobOptions(
+        lake.path, lake.path / "_staging" / name, name, options.map_version, source, now(), options.hash_key,
+        options.log_format, options.format_options, options.threads, options.shards, options.content_free,
+        options.since_ms, options.until_ms,
+    )  # fmt: skip
+    begun = Begun(slices, settings, bases, (lake, source, options))
+    if options.runner == "inprocess":
+        job.SEEN[name] = seen
+        job.MEASURED[name] = begun.is_measured
+
+    def run() -> None:
+        job.run(slices, settings, options.runner, options.runner_options)
+
+    if ahead:
+        begun.run_in(ahead.pool, run)
+    else:
+        try:
+            run()
+        except BaseException:
+            job.forget(settings)
+            raise
+        begun.work.set_result(None)
+    return begun
+
+
+def _look_ahead(
+    begun: Begun,
+    lake: Lake,
+    source: Source,
+    options: IngestOptions,
+    seen: SeenEvents,
+    now: Clock,
+    standing: Standing,
+    ahead: Ahead,
+) -> None:
+    """Begin the next cycle while this one is folded and written, unless little is waiting or nobody knows where this
+    one ends (streams)."""
+    if sum(report.bytes for report in begun.reports) < options.cycle_bytes // 2:
+        return
+    if any(_is_stream(part) for part in begun.slices):
+        return
+    ends = {part.app_id: part.end for part in begun.slices}
+    places = {part.app_id: dict(part.options).get("path") for part in begun.slices}
+
+    def committed(app_id: str) -> int | None:
+        return ends[app_id] if app_id in ends else standing.position(app_id)
+
+    try:
+        slices = source.plan(committed, options.cycle_bytes)
+    except ScarecrowError:
+        # Said when its turn comes.
+        return
+    if not slices or any(_is_stream(part) for part in slices):
+        return
+    if any(places.get(part.app_id) not in (None, dict(part.options).get("path")) for part in slices):
+        return
+    known = seen.seen_or_among(event_union([report.events for report in begun.reports]))
+    # Of no use where this one is not committed, even if it goes on elsewhere: its events count as seen.
+    bases = {part.app_id: committed(part.app_id) for part in (*begun.slices, *slices)}
+    ahead.hold(_begin(lake, source, options, known, now, slices, bases, ahead))
+
+
+def _is_stream(part: Slice) -> bool:
+    return dict(part.options).get("stream") == "yes"
+
+
+def _settle(
+    begun: Begun,
+    lake: Lake,
+    source: Source,
+    options: IngestOptions,
+    seen: SeenEvents,
+    standing: Standing,
+    before_commit: BeforeCommit,
+) -> CycleReport:
+    """Drop repeats, commit, and tell the source."""
+    slices, settings = begun.slices, begun.settings
+    name = settings.name
+    reports = job.reports(settings, len(slices))
+    drops = _repeats(reports, seen)
+    if any(len(drop) for drop in drops):
+        settings = _without(settings, drops)
         job.run(slices, settings, options.runner, options.runner_options)
         reports = job.reports(settings, len(slices))
-        drops = _repeats(reports, seen)
-        if any(len(drop) for drop in drops):
-            settings = _without(settings, drops)
-            job.run(slices, settings, options.runner, options.runner_options)
-            reports = job.reports(settings, len(slices))
-        files = job.written(settings)
-        try:
-            advances, rejects = _advances(lake, standing, reports, settings.now_ms)
-            _announce(before_commit, rejects, lake, files)
-            chain = seen.extend(event_union([report.events for report in reports]), name)
-            version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
-        except Conflict:
-            remove_orphans(lake.path, files)
-            raise
-    finally:
-        job.SEEN.pop(name, None)
-        shutil.rmtree(staging, ignore_errors=True)
+    files = job.written(settings)
+    try:
+        advances, rejects = _advances(lake, standing, reports, settings.now_ms)
+        _announce(before_commit, rejects, lake, files)
+        chain = seen.extend(event_union([report.events for report in reports]), name)
+        version = commit(lake, standing, advances, files, rejects, chain, name, settings.now_ms)
+    except Conflict:
+        remove_orphans(lake.path, files)
+        raise
     seen.follow(chain)
     positions = {advance.note.app_id: advance.note.position for advance in advances}
     source.acknowledge(positions)

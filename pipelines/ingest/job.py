@@ -6,9 +6,10 @@ Reports travel as files beside the lake, since tagged outputs and metrics differ
 
 import os
 import pickle
+import shutil
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -26,8 +27,8 @@ from pipelines.ingest.runners import make_runner, runner_flags
 from pipelines.ingest.slices import Context, SliceReport, process
 from pipelines.ingest.source import Slice, Source
 from pipelines.ingest.wire import pack, unpack
-from pipelines.lake.events import SeenEvents
-from pipelines.lake.write import Written, hour_partition, write, write_json
+from pipelines.lake.events import Seen
+from pipelines.lake.write import Written, hour_partition, remove_orphans, write, write_json
 from pipelines.prompt_map.store import load
 from pipelines.replacing import replacing
 
@@ -57,8 +58,11 @@ class JobOptions:
     drops: tuple[str, ...] = ()
 
 
-SEEN: Final[dict[str, SeenEvents]] = {}
+SEEN: Final[dict[str, Seen]] = {}
 """Events of earlier cycles by name of the cycle, for workers that are this process."""
+MEASURED: Final[dict[str, Callable[[list[SliceReport]], None]]] = {}
+"""By name of the cycle: what to call when its slices are measured, in workers that are this process."""
+_ABANDONED: Final[set[str]] = set()
 _CONTEXTS: Final[dict[tuple[str, str, bytes], Context]] = {}
 _CONTEXT_LOCK: Final = threading.Lock()
 
@@ -86,7 +90,8 @@ def context_of(options: JobOptions) -> Context:
         content_free=options.content_free,
         since_ms=options.since_ms,
         until_ms=options.until_ms,
-        seen=SEEN[options.name].seen if options.name in SEEN else None,
+        seen=SEEN.get(options.name),
+        is_abandoned=lambda: options.name in _ABANDONED,
     )
 
 
@@ -123,6 +128,8 @@ class MeasureSlices(beam.DoFn):  # type: ignore[misc]
             packed.extend((first + shard, pack(part)) for shard, part in _shards(rows, options.shards))
 
         reports = process(options.source, parts, context_of(options), take)
+        if options.name in MEASURED:
+            MEASURED[options.name](reports)
         for (index, _), report in zip(element, reports, strict=True):
             _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
         release_unused()
@@ -186,6 +193,24 @@ def run(
             | "ByAccounts" >> beam.GroupByKey()
             | "FoldWrite" >> beam.ParDo(WriteHours(options))
         )
+
+
+def forget(options: JobOptions) -> None:
+    """Remove what a job left beside the lake."""
+    SEEN.pop(options.name, None)
+    MEASURED.pop(options.name, None)
+    shutil.rmtree(options.staging, ignore_errors=True)
+
+
+def abandon(options: JobOptions, work: Future[None]) -> None:
+    """End a job that runs in this process at its next block, and remove whatever it wrote."""
+    _ABANDONED.add(options.name)
+    try:
+        if work.exception() is None:
+            remove_orphans(options.lake, written(options))
+    finally:
+        _ABANDONED.discard(options.name)
+        forget(options)
 
 
 def reports(options: JobOptions, count: int) -> list[SliceReport]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pipelines.errors import ScarecrowError, UsageError
+from pipelines.ingest.ahead import Ahead
 from pipelines.ingest.cycle import BeforeCommit, Clock, CycleReport, IngestOptions, run_cycle
 from pipelines.ingest.files import FileSource
 from pipelines.ingest.formats import get_format
@@ -151,7 +152,7 @@ def ingest(
     )
     told = ""
     looked = time.monotonic()
-    with _membership(source, uri, follow):
+    with _membership(source, uri, follow), Ahead() as ahead:
         while not stop.event.is_set():
             began = time.monotonic()
             if options.map_version == NO_MAP or told == "":
@@ -162,7 +163,7 @@ def ingest(
                     told = chosen.version
                     on_map(chosen)
                 options = replace(options, map_version=chosen.version)
-            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now, before_commit)
+            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now, before_commit, ahead)
             if report is not None:
                 totals.add(report)
                 on_cycle(report, totals)
@@ -271,7 +272,8 @@ def _cycle(
     options: IngestOptions,
     seen: SeenEvents,
     now: Clock,
-    before_commit: BeforeCommit = lambda rejects: None,
+    before_commit: BeforeCommit,
+    ahead: Ahead,
 ) -> CycleReport | None:
     """One cycle; begun again, with jitter, when another process committed first or the topic changed."""
     attempts = Retrying(
@@ -280,7 +282,7 @@ def _cycle(
         stop=stop_after_delay(600),
     )
     try:
-        return attempts(run_cycle, lake, source, options, seen, now, before_commit)
+        return attempts(run_cycle, lake, source, options, seen, now, before_commit, ahead)
     except RetryError as error:
         raise ScarecrowError(
             f"lake {lake.path} was committed to by others for ten minutes without a gap; run fewer ingests on it"

@@ -23,6 +23,7 @@ from pipelines.ingest.requests import Requests
 from pipelines.ingest.source import Block, RawReject, Slice, Source
 from pipelines.ingest.texts import Quantiser
 from pipelines.ingest.vectors import embedding_length
+from pipelines.lake.events import Seen
 from schemas.account_hour import PRESENCE, REJECTS
 from schemas.request import FIELD_INDEX
 
@@ -34,7 +35,8 @@ class Context:
     """What every worker needs besides a slice.
 
     log_format: adapter; None for the native record. now_ms: the clock of the cycle. seen: which events (hashes)
-    earlier cycles own, where the worker can know; the coordinator looks in any case.
+    earlier cycles own, where the worker can know; the coordinator looks in any case. is_abandoned: whether nobody waits
+    for the result any more, so that the rest need not be read.
     """
 
     map_version: str
@@ -46,7 +48,8 @@ class Context:
     content_free: bool = False
     since_ms: int | None = None
     until_ms: int | None = None
-    seen: Callable[[NDArray[np.int64]], NDArray[np.bool_]] | None = None
+    seen: Seen | None = None
+    is_abandoned: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -217,6 +220,8 @@ def _slices(
     for part, drop in parts:
         blocks: list[Future[_Measured]] = []
         for block in source.read(part):
+            if context.is_abandoned():
+                break
             if len(under_way) > context.threads:
                 under_way.popleft().result()
             future = pool.submit(_measure_block, block, context, drop)

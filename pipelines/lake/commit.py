@@ -7,7 +7,6 @@ start where the lake stands is refused. What a crash leaves behind before the la
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -207,12 +206,6 @@ def _after(rejects: pa.Table, done: Mapping[str, int]) -> pa.Array:
     return pc.greater(
         rejects["offset"].combine_chunks() if rejects.num_rows else pa.array([], pa.int64()), starts
     )
-
-
-def remove_orphans(lake: Path, files: Sequence[Written]) -> None:
-    """Delete files of a cycle that was not committed."""
-    for file in files:
-        (lake / "account_hours" / file.path).unlink(missing_ok=True)
 
 
 def event_union(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ each commit, so what is committed and what counts as seen never differ. Beyond t
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +41,27 @@ def _contains(table: NDArray[np.int64], values: NDArray[np.int64], out: NDArray[
         out[i] = table[slot] == value
 
 
+def _with(table: NDArray[np.int64], held: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The table, or a larger one, with more values."""
+    needed = 2 * (held + len(values))
+    if needed > len(table):
+        larger = np.full(1 << int(needed).bit_length(), -1, dtype=np.int64)
+        _insert(larger, table[table != -1])
+        table = larger
+    _insert(table, values)
+    return table
+
+
+def _among(table: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.bool_]:
+    out = np.zeros(len(events), dtype=np.bool_)
+    _contains(table, events, out)
+    return out
+
+
+Seen = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""Which of some hashes earlier commits own."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """A file of sorted event hashes."""
@@ -64,35 +85,30 @@ class SeenEvents:
         return self.lake / "_events"
 
     def follow(self, segments: Sequence[Segment]) -> None:
-        """Take over the chain that the newest commit names."""
+        """Take over the chain that the newest commit names. Other threads may ask `seen` meanwhile."""
         if list(segments) == self.segments:
             return
         known = set(self.segments)
         fresh = [segment for segment in segments if segment not in known]
         gone = len(fresh) + len(self.segments) != len(segments)
+        table, held = self._table, self._held
         if gone:
-            self._table = np.full(1 << 10, -1, dtype=np.int64)
-            self._held = 0
+            table, held = np.full(1 << 10, -1, dtype=np.int64), 0
             fresh = list(segments)
         for segment in fresh:
-            self._add(np.load(self._folder / segment.name, allow_pickle=False))
+            values = np.load(self._folder / segment.name, allow_pickle=False)
+            table, held = _with(table, held, values), held + len(values)
+        self._table, self._held = table, held
         self.segments = list(segments)
-
-    def _add(self, values: NDArray[np.int64]) -> None:
-        needed = 2 * (self._held + len(values))
-        if needed > len(self._table):
-            size = 1 << int(needed).bit_length()
-            held = self._table[self._table != -1]
-            self._table = np.full(size, -1, dtype=np.int64)
-            _insert(self._table, held)
-        _insert(self._table, values)
-        self._held += len(values)
 
     def seen(self, events: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the hashes are within the horizon."""
-        out = np.zeros(len(events), dtype=np.bool_)
-        _contains(self._table, events, out)
-        return out
+        return _among(self._table, events)
+
+    def seen_or_among(self, expected: NDArray[np.int64]) -> Seen:
+        """The same, with events that a commit which is not made yet will add."""
+        table = _with(np.full(2, -1, dtype=np.int64), 0, expected)
+        return lambda events: self.seen(events) | _among(table, events)
 
     def extend(self, events: NDArray[np.int64], name: str) -> list[Segment]:
         """Write the events of a commit that is being made; returns the chain that the commit must name.

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,6 +85,12 @@ def write(
     )  # fmt: skip
     sync(path)
     return Written(f"{folder}/{name}", path.stat().st_size, partition, statistics(table), now_ms)
+
+
+def remove_orphans(lake: Path, files: Sequence[Written]) -> None:
+    """Delete files of a cycle that was not committed."""
+    for file in files:
+        (lake / "account_hours" / file.path).unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
