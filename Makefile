@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types check bench soak ui kafka-up kafka-down kafka-demo lock schemas clean
+.PHONY: install demo test lint types check bench soak ui production kafka-up kafka-down kafka-demo lock schemas clean
 
 install: $(STAMP)
 
@@ -56,9 +56,19 @@ kafka-demo: install
 	$(BIN)/scarecrow suspects --mart build/kafka-demo/mart.duckdb
 	$(BIN)/python -m infra.kafka.down --data build/kafka
 
-# Versions and hashes without any address, so that every index will do.
+# Dagster with Postgres on a host (infra/RUNBOOK.md): a lock of its own, since dagster-postgres names one version of Dagster.
+production:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes infra/requirements-postgres.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+
+# Versions and hashes without any address, so that every index will do. The second starts from the first, so that the
+# two differ only where they must.
 lock:
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra dev --extra dask pyproject.toml -o requirements.lock
+	cp requirements.lock infra/requirements-postgres.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --extra postgres pyproject.toml -o infra/requirements-postgres.lock
 
 schemas: install
 	$(BIN)/python -m schemas.generate

@@ -1,4 +1,4 @@
-"""Tells that a run failed, by the alert channels that carry free text: the signed webhook and Slack.
+"""What a failed step says; telling that a run failed, by the channels that carry free text: signed webhook and Slack.
 
 Findings go through the outbox of `pipelines.alerts`; a failed run is no finding and is told once, best effort: the
 run itself stays visible in Dagster.
@@ -8,11 +8,24 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
 from pydantic import SecretStr
 
 from pipelines.settings import Settings
 
 EVENT = "com.scarecrow.run.failed"
+
+
+def sentence_of(event: dg.DagsterEvent) -> str:
+    """The one sentence of a failed step: a ScarecrowError's own, or the first line of what broke."""
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error: Any = failure.error
+    inner = error.cause if error is not None and error.cause is not None else error
+    if inner is None:
+        return f"step {event.step_key} failed without a word"
+    return f"step {event.step_key} failed ({inner.message.strip().partition(chr(10))[0]})"
 
 
 def tell_failure(message: Mapping[str, Any], settings: Settings, now_ms: int) -> list[str]:

@@ -1,13 +1,12 @@
 """The asset graph below the lake in this process: what `scarecrow rank` runs."""
 
-from typing import Any
-
 import dagster as dg
 
 from dagster_project.defs.checks import ranking_checks
 from dagster_project.defs.mart import mart_assets
 from dagster_project.defs.ranking import ranking_assets
 from dagster_project.defs.resources import InProcess, Tell
+from dagster_project.failures import sentence_of
 from dagster_project.gatekeeper import Gatekeeper
 from pipelines.errors import ScarecrowError
 from pipelines.rank.steps import Ranking
@@ -50,11 +49,5 @@ def rank_in_process(
 
 def _cause(result: dg.ExecuteInProcessResult) -> ScarecrowError:
     for event in result.get_step_failure_events():
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None and failure.user_failure_data.description:
-            return ScarecrowError(failure.user_failure_data.description)
-        error: Any = failure.error
-        inner = error.cause if error is not None and error.cause is not None else error
-        if inner is not None:
-            return ScarecrowError(f"step {event.step_key} of the ranking failed ({inner.message.strip()})")
+        return ScarecrowError(sentence_of(event))
     return ScarecrowError("the ranking failed before its first step")

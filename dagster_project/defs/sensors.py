@@ -51,14 +51,15 @@ def new_finding(context: dg.SensorEvaluationContext, scarecrow: Scarecrow) -> dg
     description="Tells that a run failed: on the alert webhook, if one is set, and always in the daemon's log.",
 )  # fmt: skip
 def run_failed(context: dg.RunFailureSensorContext, scarecrow: Scarecrow) -> None:
-    from dagster_project.failures import tell_failure
+    from dagster_project.failures import sentence_of, tell_failure
 
     run = context.dagster_run
+    said = [sentence_of(event) for event in context.get_step_failure_events()]
     message = {
         "job": run.job_name,
         "run_id": run.run_id,
         "partition": run.tags.get("dagster/partition"),
-        "says": first_sentence(context.failure_event.message or ""),
+        "says": first_sentence(said[0] if said else context.failure_event.message or ""),
     }
     context.log.error(json.dumps(message))
     tell_failure(message, scarecrow.settings(), time.time_ns() // 1_000_000)
