@@ -152,6 +152,9 @@ class AlertSettings(Section):
         default=10, ge=0, le=1000, description="accounts outside campaigns that are told"
     )
     min_score: float = Field(default=1.0, description="score in nats below which nobody is told")
+    false_discovery_rate: float = Field(
+        default=0.1, gt=0, le=1, description="share of what is told that may be ordinary (e-BH); 1 tells all"
+    )
     family_nats: float = Field(default=0.1, ge=0, description="nats from which a family counts as one of two")
     worse_nats: float = Field(default=1.0, gt=0, description="rise of the score that is told again")
     worse_accounts: float = Field(default=1.5, gt=1, description="growth of a campaign that is told again")

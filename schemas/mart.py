@@ -28,6 +28,21 @@ def _verdict() -> tuple[Column, ...]:
     )
 
 
+def _over_time() -> tuple[Column, ...]:
+    return (
+        Column("log_e", NUMBER, "log e-value, nats: mean of this ranking's and the accumulated one", True),
+        Column("log_e_accumulated", NUMBER, "log e-value accumulated over rankings with decay, nats", True),
+        Column(
+            "false_discovery_rate",
+            NUMBER,
+            "smallest rate at which e-BH tells it among all of its kind; 1 = at none",
+            True,
+            minimum=0,
+            maximum=1,
+        ),
+    )
+
+
 SUSPECT_ACCOUNTS = Relation(
     "suspect_accounts",
     "account of the horizon",
@@ -40,8 +55,8 @@ SUSPECT_ACCOUNTS = Relation(
         Column(
             "p_value",
             NUMBER,
-            "probability of so much evidence in an ordinary peer",
-            True,
+            "share of its peers (like volume, age and surface) with at least its score, itself counted: never below "
+            "1 / (peers + 1); null below 6 distinct prompts, where it is insufficient",
             minimum=0,
             maximum=1,
         ),
@@ -51,6 +66,7 @@ SUSPECT_ACCOUNTS = Relation(
         Column("last_seen", TIME, "last call in the horizon", True),
         Column("reasons", pa.list_(TEXT), "strongest reasons, in words", True),
         *_verdict(),
+        *_over_time(),
     ),
     owner="trust-and-safety",
 )
@@ -72,6 +88,22 @@ SUSPECT_CAMPAIGNS = Relation(
         Column("growth_7d", NUMBER, "members' calls of the last 7 days over the 7 before; null without both"),
         Column("reasons", pa.list_(TEXT), "strongest reasons, in words", True),
         *_verdict(),
+        *_over_time(),
+        Column("prompts_taken", NUMBER, "distinct longer prompts that the members asked", True, minimum=0),
+        Column("list_size", NUMBER, "estimated prompts of its list; null when hardly any recurs", minimum=0),
+        Column("list_size_low", NUMBER, "95 % interval of list_size, lower end", True, minimum=0),
+        Column("list_size_high", NUMBER, "95 % interval, upper end; null when nothing limits it", minimum=0),
+        Column(
+            "share_taken",
+            NUMBER,
+            "share of the list already taken; null with list_size",
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "share_taken_low", NUMBER, "95 % interval of share_taken, lower end", True, minimum=0, maximum=1
+        ),
+        Column("share_taken_high", NUMBER, "95 % interval, upper end", True, minimum=0, maximum=1),
     ),
     owner="trust-and-safety",
 )
@@ -216,7 +248,8 @@ RANKS_KEPT = 1000
 RANKING_HISTORY = Relation(
     "ranking_history",
     "ranking, kind of subject and subject",
-    "Where accounts and campaigns stood: the last 60 rankings, in each the first 1,000 accounts and every campaign.",
+    "Where accounts and campaigns stood: the last 60 rankings, in each the first 1,000 accounts and every campaign; of "
+    "the last two rankings every account, which carries accumulated evidence on.",
     (
         Column("as_of", TIME, "end of the horizon of that ranking", True),
         Column("subject_kind", TEXT, "account or campaign", True, values=SUBJECTS),
@@ -225,9 +258,33 @@ RANKING_HISTORY = Relation(
         Column("score", NUMBER, "log-odds of that ranking", True),
         Column("families", pa.list_(TEXT), "evidence families with a contribution, ascending", True),
         Column("contributions", pa.list_(NUMBER), "what each of them added to the score", True),
+        Column("log_e_accumulated", NUMBER, "log e-value accumulated up to that ranking, nats"),
+        Column("members", pa.list_(TEXT), "members of a campaign, ascending; empty for accounts"),
     ),
     owner="trust-and-safety",
     unique=("as_of", "subject_kind", "id"),
+)
+
+CAMPAIGN_EVENTS_KINDS = ("born", "split", "merged", "returned", "ended")
+
+CAMPAIGN_EVENTS = Relation(
+    "campaign_events",
+    "ranking, campaign and event",
+    "What became of campaigns from ranking to ranking, over the kept history, oldest first.",
+    (
+        Column("as_of", TIME, "end of the horizon of the ranking that shows it", True),
+        Column("campaign_id", TEXT, "the campaign", True),
+        Column(
+            "event",
+            TEXT,
+            "born; split off other_id; merged into other_id; returned after an absence; ended without a successor",
+            True,
+            values=CAMPAIGN_EVENTS_KINDS,
+        ),
+        Column("other_id", TEXT, "the campaign it split off or merged into; null otherwise"),
+        Column("accounts", COUNT, "accounts of it that are concerned", True, minimum=1),
+    ),
+    owner="trust-and-safety",
 )
 
 LABELS = Relation(
@@ -357,6 +414,7 @@ MART: tuple[Relation, ...] = (
     ACCOUNT_PROFILES,
     ACCOUNT_ACTIVITY,
     RANKING_HISTORY,
+    CAMPAIGN_EVENTS,
     LABELS,
     SOURCES,
     RUNS,

@@ -150,6 +150,9 @@ class SmallMart:
                 else draw.choice(["medium", "low", "insufficient"]),
                 "label": None,
                 "state": draw.choice(["new", "open", "growing"]) if campaign else "quiet",
+                "log_e": 9.0,
+                "log_e_accumulated": 0.0,
+                "false_discovery_rate": 0.02,
             }
         )
         self.rows["account_profiles"].append(_profile(draw, account, requests, len(days)))
@@ -207,6 +210,16 @@ class SmallMart:
                     "confidence": "high",
                     "label": None,
                     "state": "growing" if rank == 1 else "open",
+                    "log_e": 9.0,
+                    "log_e_accumulated": 1.5,
+                    "false_discovery_rate": 0.001 * rank,
+                    "prompts_taken": 30.0 * len(members),
+                    "list_size": None if rank == 2 else 300.0 * len(members),
+                    "list_size_low": 30.0 * len(members),
+                    "list_size_high": None if rank == 2 else 450.0 * len(members),
+                    "share_taken": None if rank == 2 else 0.1,
+                    "share_taken_low": 0.0 if rank == 2 else 30 / 450,
+                    "share_taken_high": 1.0,
                 }
             )
 
@@ -276,7 +289,7 @@ class SmallMart:
                 INSERT INTO ranking_history
                 SELECT as_of - to_days($1::INTEGER), subject_kind, id,
                        row_number() OVER (PARTITION BY subject_kind ORDER BY score DESC),
-                       score, families, contributions
+                       score, families, contributions, log_e_accumulated, members
                 FROM before""",
                 [back],
             )

@@ -46,6 +46,7 @@ class Finding:
 
     place: rank among its kind; for accounts, among those that no campaign covers. families: nats by family,
     own evidence and, for a campaign, the median over its members. accounts: 1 for an account.
+    false_discovery_rate: smallest rate at which e-BH tells it among all of its kind (METHOD 6.4); 1 for none.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Finding:
     state: str
     families: Mapping[str, float]
     evidence: Sequence[Evidence]
+    false_discovery_rate: float = 1.0
 
     def has_two_families(self, nats: float) -> bool:
         """METHOD 6.3: two families of at least so many nats each, one of them an anchor."""
@@ -94,7 +96,7 @@ def _campaigns(mart: Mart, top: int) -> list[Finding]:
     rows = mart.rows(
         """
         SELECT campaign_id, rank, score, accounts, requests, completion_tokens, first_seen, last_seen,
-               confidence, label, state
+               confidence, label, state, false_discovery_rate
         FROM suspect_campaigns ORDER BY rank LIMIT ?""",
         top,
     )
@@ -130,9 +132,9 @@ def _campaigns(mart: Mart, top: int) -> list[Finding]:
     return [
         Finding(
             "campaign", id, rank, rank, score, accounts, requests, tokens, _ms(first), _ms(last), confidence,
-            label, state, families.get(id, {}), evidence.get(id, []),
+            label, state, families.get(id, {}), evidence.get(id, []), rate,
         )
-        for id, rank, score, accounts, requests, tokens, first, last, confidence, label, state in rows
+        for id, rank, score, accounts, requests, tokens, first, last, confidence, label, state, rate in rows
     ]  # fmt: skip
 
 
@@ -140,7 +142,7 @@ def _accounts(mart: Mart, top: int) -> list[Finding]:
     rows = mart.rows(
         """
         SELECT account_id, row_number() OVER (ORDER BY rank), rank, score, requests, first_seen, last_seen,
-               confidence, label, state
+               confidence, label, state, false_discovery_rate
         FROM suspect_accounts WHERE campaign_id IS NULL ORDER BY rank LIMIT ?""",
         top,
     )
@@ -149,9 +151,9 @@ def _accounts(mart: Mart, top: int) -> list[Finding]:
     return [
         Finding(
             "account", id, place, rank, score, 1, requests, None, _ms(first), _ms(last), confidence, label,
-            state, families.get(id, {}), evidence.get(id, []),
+            state, families.get(id, {}), evidence.get(id, []), rate,
         )
-        for id, place, rank, score, requests, first, last, confidence, label, state in rows
+        for id, place, rank, score, requests, first, last, confidence, label, state, rate in rows
     ]  # fmt: skip
 
 

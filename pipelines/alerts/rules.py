@@ -1,6 +1,7 @@
 """Rules: which findings of a ranking are told now, again, or no more. Pure functions of what is known.
 
-A finding is told when it enters the first k; again when its score rose by a stated step or its campaign grew
+A finding is told when it enters the first k and e-BH tells it at the stated false discovery rate, over the e-values
+that rankings accumulate; again when its score rose by a stated step or its campaign grew
 by a stated factor; resolved when it was away for a stated number of rankings. A quiet period keeps one
 finding from being told twice in short order, a budget per day (UTC) keeps everybody from being flooded. What
 is held back is not forgotten: it stays a candidate, and the daily digest lists it.
@@ -25,7 +26,8 @@ STAY = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """What the settings say. family_nats, worse_nats: nats; min_score: nats."""
+    """What the settings say. family_nats, worse_nats, min_score: nats. false_discovery_rate: share of what is told
+    that may be ordinary, 0 to 1."""
 
     first_campaigns: int
     first_accounts: int
@@ -36,6 +38,7 @@ class Limits:
     quiet_ms: int
     resolve_after: int
     per_day: int
+    false_discovery_rate: float = 1.0
 
     def first(self, kind: Kind) -> int:
         """k of a kind."""
@@ -154,6 +157,7 @@ def _worth(finding: Finding, limits: Limits) -> bool:
         not finding.is_down
         and finding.confidence != "insufficient"
         and finding.score >= limits.min_score
+        and finding.false_discovery_rate <= limits.false_discovery_rate
         and finding.has_two_families(limits.family_nats)
     )
 

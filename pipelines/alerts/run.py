@@ -124,6 +124,7 @@ def limits(alerts: AlertSettings) -> Limits:
         quiet_ms=int(alerts.quiet_hours * HOUR_MS),
         resolve_after=alerts.resolve_after,
         per_day=alerts.per_day,
+        false_discovery_rate=alerts.false_discovery_rate,
     )
 
 

@@ -62,7 +62,7 @@ def _print_text(explained: "Explanation", top: int) -> None:
         _print_indented(console, f"{bullet} ", terminal(text), style)
 
     for number, sentence in enumerate(standing(explained)):
-        console.print(terminal(sentence), style="bold" if number == 0 else None)
+        _print_wrapped(console, terminal(sentence), "bold" if number == 0 else None)
 
     heading("What was seen")
     for finding in explained.told_found:
@@ -122,6 +122,15 @@ def _print_text(explained: "Explanation", top: int) -> None:
         item(text)
     if not explained.settle:
         item("Nothing to settle: there is no evidence for it.")
+
+
+def _print_wrapped(console: "Console", text: str, style: str | None) -> None:
+    """A sentence over as many lines as it needs, none with a space at its end."""
+    from rich.text import Text
+
+    for line in Text(text).wrap(console, console.width):
+        line.rstrip()
+        console.print(line.plain, style=style)
 
 
 def _print_indented(console: "Console", first: str, text: str, style: str | None) -> None:

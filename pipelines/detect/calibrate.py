@@ -29,6 +29,11 @@ KAPPA: Final = 0.5
 """Exponent of the calibrator kappa p^(kappa-1) (Vovk & Wang 2021): its mean is 1 over uniform p."""
 P_CEILING: Final = 0.99
 """Where p is capped before combining, so that one p near 1 cannot outweigh every other."""
+SHIFT: Final = 3.0
+"""Standard deviations above the null that `beyond_the_usual` expects of a finding."""
+QUARTILE: Final = 0.6745
+HALF_LIFE_DAYS: Final = 30.0
+"""Days after which accumulated evidence counts half."""
 
 LEAD: Final = ("systematicity", "elicitation", "group")
 """Families of which an alert needs one."""
@@ -212,31 +217,70 @@ def may_alert(by_family: dict[str, Floats]) -> NDArray[np.bool_]:
     return np.asarray((count >= 2) & lead)
 
 
-def accumulate(before: Floats, now: Floats, decay: float) -> Floats:
-    """Log e-value over time: decay x before + now. With 0 <= decay <= 1 it stays one (E[E^decay] <= 1,
-    Jensen).
+def beyond_the_usual(values: Floats, location: float, scale: float) -> Floats:
+    """Log e-values of values that lie above a normal null, float64[n] nats; 0 where the value is NaN.
 
-    before, now: nats; now must be an e-value given the past, so of a window whose peers are fresh.
+    The likelihood ratio of a normal shifted by SHIFT standard deviations to the null: exp(SHIFT z - SHIFT^2 / 2),
+    which is an e-value under the null (and under every null with a lighter upper tail). location, scale: of the null,
+    as `usual` finds them (Efron 2004, "Large-scale simultaneous hypothesis testing", calls it the empirical null).
     """
-    if not 0 <= decay <= 1:
-        raise ValueError(f"decay {decay} is out of range; use 0 to 1")
-    return decay * before + now
+    z = (values - location) / scale
+    return np.where(np.isnan(values), 0.0, SHIFT * np.nan_to_num(z) - SHIFT**2 / 2)
 
 
-def e_bh(log_e_values: Floats, alpha: float) -> NDArray[np.bool_]:
-    """e-BH (Wang & Ramdas 2022): which hypotheses to reject at false discovery rate alpha, under any
-    dependence.
+def usual(values: Floats, location: float, scale: float, enough: int = 20) -> tuple[float, float]:
+    """Location and scale of a normal null: median, and upper quartile less median over .674, of the values that are
+    not NaN. location, scale: what neither may fall below, and what holds below `enough` values."""
+    known = values[~np.isnan(values)]
+    if len(known) < enough:
+        return location, scale
+    middle, upper = np.quantile(known, [0.5, 0.75])
+    return max(float(middle), location), max(float(upper - middle) / QUARTILE, scale)
 
-    Rejects the k largest e-values, k the largest for which the k-th is at least n / (alpha k). With p-values
-    ranked among the very accounts that are tested it cannot reject in one window (their e-values average 1):
-    it needs peers from elsewhere (`rank` with `peers`), or e-values accumulated over windows.
+
+def mean_log_e(*parts: Floats) -> Floats:
+    """Log of the mean of e-values, nats: an e-value again, however they hang together."""
+    return np.asarray(np.logaddexp.reduce(np.stack(parts), axis=0) - np.log(len(parts)))
+
+
+def accumulate(before: Floats, now: Floats, elapsed_days: float, horizon_days: float) -> Floats:
+    """Log e-value accumulated over rankings, nats: 2^(-elapsed / HALF_LIFE_DAYS) before + (elapsed / horizon) now.
+
+    before: of the ranking `elapsed_days` earlier; 0 for what is new. now: log e-value of this ranking. Each ranking
+    looks back over a whole horizon, so neighbouring ones see mostly the same calls. Each therefore counts by the
+    share of the horizon that is new, at most 1: over one horizon the exponents add up to 1, which makes the product a
+    geometric mean of e-values (one again, Hoelder), and rankings a horizon apart multiply. The factor below 1 before
+    the past keeps it one (Jensen). It is exact as long as an ordinary account's later calls are exchangeable with its
+    peers' given the earlier ones; a lasting oddity counts again with every horizon, which the decay bounds: at most
+    HALF_LIFE_DAYS / ln 2 / horizon horizons count. `sql/staging/e_values.sql` does this in the mart.
+    """
+    if elapsed_days < 0 or horizon_days <= 0:
+        raise ValueError(
+            f"{elapsed_days} days elapsed of {horizon_days} are out of range; use times in order"
+        )
+    weight = min(elapsed_days / horizon_days, 1.0)
+    return np.asarray(0.5 ** (elapsed_days / HALF_LIFE_DAYS) * before + weight * now)
+
+
+def false_discovery_rate(log_e_values: Floats, tested: int | None = None) -> Floats:
+    """The smallest rate at which e-BH (Wang & Ramdas 2022) tells each hypothesis, float64[n], at most 1.
+
+    With e_(k) the k-th largest of `tested` e-values (all given ones when None; what is not given is below all): the
+    least tested / (j e_(j)) over j >= k. Equal e-values share it. Those up to a rate alpha have a false discovery rate
+    of at most alpha under any dependence. p-values ranked among the very accounts that are tested cannot reach a rate
+    below 1 in one window (their e-values average 1): that takes peers from elsewhere, a null with a known tail
+    (`beyond_the_usual`), or e-values accumulated over windows.
     """
     n = len(log_e_values)
     order = np.argsort(-log_e_values, kind="stable")
-    enough = log_e_values[order] >= np.log(n) - np.log(alpha) - np.log(np.arange(1, n + 1))
-    kept = int(np.flatnonzero(enough)[-1]) + 1 if enough.any() else 0
-    out = np.zeros(n, dtype=bool)
-    out[order[:kept]] = True
-    if kept:  # ties with the last one share its fate, so that the order of accounts does not matter
-        out |= log_e_values >= log_e_values[order[kept - 1]]
+    falling = log_e_values[order]
+    place = np.searchsorted(-falling, -falling, side="right")  # ties count whole
+    rate = np.exp(np.minimum(np.log(max(tested or n, 1)) - np.log(np.maximum(place, 1)) - falling, 0.0))
+    out = np.empty(n)
+    out[order] = np.minimum.accumulate(rate[::-1])[::-1]
     return out
+
+
+def e_bh(log_e_values: Floats, alpha: float) -> NDArray[np.bool_]:
+    """e-BH: which hypotheses to reject at false discovery rate alpha, bool[n]."""
+    return false_discovery_rate(log_e_values) <= alpha

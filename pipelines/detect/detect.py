@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.detect import campaigns, score
+from pipelines.detect import campaigns, lifecycle, score
 from pipelines.detect.accounts import view
 from pipelines.detect.campaigns import Campaigns
 from pipelines.detect.candidates import SameSource, same_source
@@ -15,7 +15,6 @@ from pipelines.detect.evidence import Evidence
 from pipelines.detect.score import Detection
 from pipelines.ingest.fold import Rows
 from pipelines.prompt_map.fit import TOPICS
-from schemas.mart import CAMPAIGN_MEMBERS
 
 __all__ = ["Campaigns", "Detection", "SameSource", "detect", "find_campaigns", "find_links", "make_ranking"]
 
@@ -33,8 +32,9 @@ def find_links(profiles: Rows, prompt_map: Map) -> SameSource:
 
 
 def find_campaigns(same: SameSource, previous: pa.Table, evidence: Sequence[Evidence] = ()) -> Campaigns:
-    """Campaigns, with the ids of the last ranking's where they are the same."""
-    return campaigns.find(same, evidence, previous)
+    """Campaigns, under the ids of earlier ones where they are the same. previous: rows of lifecycle.MEMORY."""
+    found = campaigns.find(same, evidence, lifecycle.MEMORY.empty_table())
+    return lifecycle.name(found, same.accounts.ids.to_pylist(), previous)
 
 
 def make_ranking(
@@ -53,6 +53,6 @@ def detect(
 ) -> Detection:
     """Everything at once: profiles, map and account-level evidence in, tables out."""
     same = find_links(profiles, prompt_map)
-    known = previous if previous is not None else CAMPAIGN_MEMBERS.arrow().empty_table()
+    known = previous if previous is not None else lifecycle.MEMORY.empty_table()
     found = find_campaigns(same, known, evidence)
     return make_ranking(same, found, evidence, as_of_ms)

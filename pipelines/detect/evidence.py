@@ -30,7 +30,8 @@ class Evidence:
     NaN when unavailable. peer_median, peer_percentile: of the stratum, the latter in percent; NaN without
     peers. contribution: nats added to the score, 0 when unavailable; contributions of one family are bounded
     together by `calibrate.CEILING`. ordinary_cause: what would explain it innocently. words: a `str.format`
-    template with the fields value and peer_median.
+    template with the fields value and peer_median. stratum: int64[accounts], whom an account was compared with;
+    None for what is compared with all.
     """
 
     family: str
@@ -42,6 +43,7 @@ class Evidence:
     contribution: NDArray[np.float64]
     ordinary_cause: str
     words: str
+    stratum: NDArray[np.int64] | None = None
 
 
 def surface(rows: Rows) -> NDArray[np.int64]:
@@ -120,6 +122,8 @@ def judge(
     p = calibrate.family_p([r.middle for r in ranked], stratum, peers, [s.weight for s in statistics])
     nats = calibrate.contributions(family, p, p_values)
     return [
-        Evidence(family, s.reason, s.values, r.p, r.median, r.percentile, c, s.ordinary_cause, s.words)
+        Evidence(
+            family, s.reason, s.values, r.p, r.median, r.percentile, c, s.ordinary_cause, s.words, stratum
+        )
         for s, r, c in zip(statistics, ranked, nats, strict=True)
     ]

@@ -58,7 +58,7 @@ def read_subjects(mart: Mart, from_score: float, max_p: float, family_nats: floa
         """
         SELECT quantile_cont(p.requests_per_active_day, 0.9)
         FROM account_profiles AS p JOIN suspect_accounts AS a USING (account_id)
-        WHERE a.p_value > ? AND a.campaign_id IS NULL""",
+        WHERE coalesce(a.p_value, 1) > ? AND a.campaign_id IS NULL""",
         max_p,
     )[0][0]
     return Subjects(
@@ -129,8 +129,9 @@ def _accounts(mart: Mart, from_score: float, max_p: float, family_nats: float) -
             SELECT id, list(reason ORDER BY contribution DESC, reason) FILTER (contribution > 0) AS reasons
             FROM account_reasons SEMI JOIN picked ON account_id = id GROUP BY id
         )
-        SELECT p.account_id, p.score, p.p_value, p.label, p.state, p.confidence, coalesce(c.is_enough, false),
-               p.campaign_id, p.membership, coalesce(f.requests_per_active_day, 0), coalesce(s.reasons[:3], [])
+        SELECT p.account_id, p.score, coalesce(p.p_value, 1), p.label, p.state, p.confidence,
+               coalesce(c.is_enough, false), p.campaign_id, p.membership,
+               coalesce(f.requests_per_active_day, 0), coalesce(s.reasons[:3], [])
         FROM picked AS p LEFT JOIN carried AS c ON c.id = p.account_id
         LEFT JOIN strongest AS s ON s.id = p.account_id
         LEFT JOIN account_profiles AS f ON f.account_id = p.account_id

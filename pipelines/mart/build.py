@@ -166,7 +166,7 @@ def _merge_history(target: Path, other: Path, replaced: int | None = None) -> No
         connection.execute("DELETE FROM ranking_history WHERE epoch_ms(as_of) = ?", [replaced])
         connection.execute(
             """
-            INSERT INTO ranking_history
+            INSERT INTO ranking_history BY NAME
             SELECT * FROM other.ranking_history
             WHERE as_of NOT IN (SELECT as_of FROM ranking_history) AND (?::BIGINT IS NULL OR epoch_ms(as_of) = ?)
             ORDER BY as_of, subject_kind, rank""",

@@ -10,7 +10,17 @@ from pipelines.errors import UsageError
 from pipelines.mart import queries
 from pipelines.mart.open import Mart
 from pipelines.mart.rows import Campaign, Kind, Label, Link, Member, Reason, Source, Suspect
-from pipelines.mart.words import instant, place, probability, settles, told, wording
+from pipelines.mart.words import (
+    event_said,
+    instant,
+    list_said,
+    place,
+    probability,
+    rate,
+    settles,
+    told,
+    wording,
+)
 from pipelines.report.inert import terminal
 from schemas.missing import EVIDENCE_OF_FIELD
 
@@ -48,7 +58,8 @@ class Explanation:
     among: how many of its kind are ranked. found: evidence for it, against: evidence against it, both
     strongest first. ordinary_causes: what would explain the evidence innocently. unavailable: evidence that
     nobody could look at, and why. settle: what a person can do next. accounts: members of a campaign, 1 for
-    an account.
+    an account. list_said: of a campaign, how long its list of prompts is and how much of it is taken. past: of a
+    campaign, what became of it from ranking to ranking, the oldest first.
     """
 
     kind: Kind
@@ -78,6 +89,10 @@ class Explanation:
     labels: list[Label]
     unavailable: list[str]
     settle: list[str]
+    log_e: float
+    false_discovery_rate: float
+    list_said: str | None
+    past: list[str]
 
     @property
     def told_found(self) -> list[Finding]:
@@ -147,6 +162,10 @@ def explain_account(mart: Mart, account: Suspect, links: int = 10) -> Explanatio
         labels=queries.labels(mart, "account", account.account_id),
         unavailable=_unavailable(reasons, queries.sources(mart)),
         settle=_settle(_told(found), account.requests),
+        log_e=account.log_e,
+        false_discovery_rate=account.false_discovery_rate,
+        list_said=None,
+        past=[],
     )
 
 
@@ -182,6 +201,13 @@ def explain_campaign(mart: Mart, campaign: Campaign, links: int = 10) -> Explana
         labels=queries.labels(mart, "campaign", campaign.campaign_id),
         unavailable=_unavailable(reasons, queries.sources(mart)),
         settle=_settle(_told(found), campaign.requests),
+        log_e=campaign.log_e,
+        false_discovery_rate=campaign.false_discovery_rate,
+        list_said=list_said(campaign),
+        past=[
+            f"{instant(event.as_of)} {event_said(event, campaign.campaign_id)}"
+            for event in queries.campaign_events(mart, campaign.campaign_id)
+        ],
     )
 
 
@@ -208,7 +234,7 @@ def finding(reason: Reason) -> Finding:
 def standing(e: Explanation) -> list[str]:
     """Where it stands, in sentences; the first one names it."""
     first = f"{e.kind.capitalize()} {e.id} is number {e.rank:,} of {e.among:,}, as of {instant(e.as_of)}."
-    p = "" if e.p_value is None else f", p-value {probability(e.p_value)}"
+    p = f", p-value {probability(e.p_value)}" if e.kind == "account" else ""
     second = f"Score {e.score:.2f}{p}. Confidence {e.confidence}. State {e.state.replace('_', ' ')}."
     if e.label is not None:
         second += f" Label in force: {e.label.replace('_', ' ')}."
@@ -217,7 +243,11 @@ def standing(e: Explanation) -> list[str]:
         third = f"{e.accounts:,} accounts made {third}, taking {e.completion_tokens or 0:,} tokens"
         if e.growth_7d is not None:
             third += f"; the last 7 days are {e.growth_7d:.3g} times the 7 before"
-    sentences = [first, second, third + "."]
+    sentences = [first, second, third + ".", rate(e.false_discovery_rate, e.kind) + "."]
+    if e.list_said is not None:
+        sentences.append(e.list_said + ".")
+    if e.past:
+        sentences.append(f"What became of it: {'; '.join(e.past)}.")
     if e.campaign_id is not None:
         rank = "" if e.campaign_rank is None else f" (number {e.campaign_rank:,} of the campaigns)"
         sentences.append(f"It belongs to campaign {e.campaign_id}{rank}.")

@@ -8,12 +8,12 @@ STAGED: Final = (
 )  # fmt: skip
 """Tables that the models read, each as view `staged_<name>`."""
 
-STAGING: Final = ("labels_in_force", "known_before")
+STAGING: Final = ("labels_in_force", "known_before", "e_values")
 """Models that other models read and that no mart keeps."""
 
 MODELS: Final = (
     "suspect_accounts", "account_activity", "account_profiles", "suspect_campaigns", "campaign_members",
     "account_reasons", "campaign_reasons", "account_links", "labels", "sources", "runs", "ranking_history",
-    "blind_spots", "family_weights", "audit_log",
+    "campaign_events", "blind_spots", "family_weights", "audit_log",
 )  # fmt: skip
 """Models of the mart; each fills the relation of its name."""

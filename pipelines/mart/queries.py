@@ -1,16 +1,29 @@
 """The questions that the command line and the report ask of a mart; answers are pipelines.mart.rows."""
 
 from pipelines.mart.open import Mart
-from pipelines.mart.rows import Activity, Campaign, Kind, Label, Link, Member, Reason, Run, Source, Suspect
+from pipelines.mart.rows import (
+    Activity,
+    Campaign,
+    CampaignEvent,
+    Kind,
+    Label,
+    Link,
+    Member,
+    Reason,
+    Run,
+    Source,
+    Suspect,
+)
 
 _ACCOUNT = """
     SELECT as_of, rank, account_id, score, p_value, campaign_id, requests, first_seen, last_seen, reasons,
-           confidence, label, state
+           confidence, label, state, log_e, false_discovery_rate
     FROM suspect_accounts"""
 
 _CAMPAIGN = """
     SELECT as_of, rank, campaign_id, score, accounts, requests, completion_tokens, first_seen, last_seen,
-           growth_7d, reasons, confidence, label, state
+           growth_7d, reasons, confidence, label, state, log_e, false_discovery_rate, prompts_taken, list_size,
+           list_size_low, list_size_high, share_taken, share_taken_low, share_taken_high
     FROM suspect_campaigns"""
 
 _REASON = "SELECT family, reason, value, peer_median, peer_percentile, contribution, ordinary_cause FROM "
@@ -36,6 +49,14 @@ def campaign(mart: Mart, campaign_id: str) -> Campaign | None:
     """One campaign; None when the ranking does not hold it."""
     found = mart.rows(_CAMPAIGN + " WHERE campaign_id = ?", campaign_id)
     return Campaign(*found[0]) if found else None
+
+
+def campaign_events(mart: Mart, campaign_id: str) -> list[CampaignEvent]:
+    """What became of a campaign, and which ones split off it or merged into it; the oldest first."""
+    sql = """
+        SELECT as_of, campaign_id, event, other_id, accounts FROM campaign_events
+        WHERE campaign_id = $1 OR other_id = $1 ORDER BY as_of, event, campaign_id"""
+    return [CampaignEvent(*row) for row in mart.rows(sql, campaign_id)]
 
 
 def members(mart: Mart, campaign_id: str) -> list[Member]:

@@ -15,7 +15,7 @@ class Suspect:
     rank: int
     account_id: str
     score: float
-    p_value: float
+    p_value: float | None
     campaign_id: str | None
     requests: int
     first_seen: datetime
@@ -24,6 +24,8 @@ class Suspect:
     confidence: str
     label: str | None
     state: str
+    log_e: float
+    false_discovery_rate: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,26 @@ class Campaign:
     confidence: str
     label: str | None
     state: str
+    log_e: float
+    false_discovery_rate: float
+    prompts_taken: float
+    list_size: float | None
+    list_size_low: float
+    list_size_high: float | None
+    share_taken: float | None
+    share_taken_low: float
+    share_taken_high: float
+
+
+@dataclass(frozen=True)
+class CampaignEvent:
+    """A row of campaign_events."""
+
+    as_of: datetime
+    campaign_id: str
+    event: str
+    other_id: str | None
+    accounts: int
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from pipelines.mart.rows import Campaign, CampaignEvent
 from schemas.mart import ACCOUNT_PROFILES
 
 Unit = Literal["share", "count", "number", "hours", "days", "nats", "bytes", "tokens"]
@@ -192,9 +193,49 @@ def instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def probability(p: float) -> str:
-    """A p-value; what is too small to tell apart is told as a bound."""
+def probability(p: float | None) -> str:
+    """A p-value; what is too small to tell apart is told as a bound, none as insufficient."""
+    if p is None:
+        return "insufficient"
     return "below 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def rate(false_discovery_rate: float, kind: str) -> str:
+    """At which false discovery rate a finding would be told, as a sentence."""
+    if false_discovery_rate >= 1:
+        return f"Its evidence over time tells it at no false discovery rate among {kind}s"
+    share = "below 0.01" if false_discovery_rate < 0.0001 else f"{100 * false_discovery_rate:.2g}"
+    return f"Its evidence over time tells it at a false discovery rate of {share} % among {kind}s"
+
+
+def list_said(c: Campaign) -> str:
+    """How long its list is and how much of it is taken, as a sentence."""
+    taken = f"Its members took {c.prompts_taken:,.0f} distinct longer prompts"
+    if c.list_size is None or c.list_size_high is None:
+        most = "" if c.list_size_high is None else f" and at most {c.list_size_high:,.0f}"
+        return (
+            f"{taken}; how long the list is cannot be told, for hardly any recurs between members "
+            f"(it has at least {c.list_size_low:,.0f}{most})"
+        )
+    share = "" if c.share_taken is None else f", so {told(c.share_taken, 'share')} of it"
+    return (
+        f"{taken} of a list of some {c.list_size:,.0f} (95 % interval {c.list_size_low:,.0f} to "
+        f"{c.list_size_high:,.0f}){share} ({told(c.share_taken_low, 'share')} to {told(c.share_taken_high, 'share')})"
+    )
+
+
+def event_said(e: CampaignEvent, campaign_id: str) -> str:
+    """What became of a campaign in one ranking, as seen from it."""
+    n = f"{e.accounts:,} account" + ("" if e.accounts == 1 else "s")
+    if e.campaign_id != campaign_id:
+        return f"{e.campaign_id} {'split off it' if e.event == 'split' else 'merged into it'} with {n}"
+    return {
+        "born": f"first found, {n}",
+        "split": f"split off {e.other_id} with {n}",
+        "merged": f"merged into {e.other_id} with {n}",
+        "returned": f"found again, {n}",
+        "ended": f"no longer found, {n} before",
+    }.get(e.event, e.event)
 
 
 def place(percentile: float) -> str:

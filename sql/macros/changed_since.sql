@@ -11,6 +11,7 @@ WITH before AS (
 ),
 earlier AS (
     SELECT h.* FROM ranking_history AS h JOIN before AS b ON h.as_of = b.since
+    WHERE h.subject_kind = 'campaign' OR h.rank <= 1000
 ),
 present AS (
     SELECT * FROM ranking_snapshot()

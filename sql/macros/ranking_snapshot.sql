@@ -4,10 +4,17 @@
 -- Call: INSERT INTO ranking_history FROM ranking_snapshot();
 CREATE OR REPLACE MACRO ranking_snapshot() AS TABLE
 WITH standing AS (
-    SELECT a.as_of, 'account' AS subject_kind, a.account_id AS id, a.rank, a.score
+    SELECT
+        a.as_of, 'account' AS subject_kind, a.account_id AS id, a.rank, a.score, a.log_e_accumulated,
+        []::VARCHAR[] AS members
     FROM suspect_accounts AS a WHERE a.rank <= 1000
     UNION ALL
-    SELECT c.as_of, 'campaign', c.campaign_id, c.rank, c.score FROM suspect_campaigns AS c
+    SELECT c.as_of, 'campaign', c.campaign_id, c.rank, c.score, c.log_e_accumulated, m.members
+    FROM suspect_campaigns AS c
+    LEFT JOIN (
+        SELECT g.campaign_id, list(g.account_id ORDER BY g.account_id) AS members
+        FROM campaign_members AS g GROUP BY g.campaign_id
+    ) AS m USING (campaign_id)
 ),
 added AS (
     SELECT 'account' AS subject_kind, r.id, r.family, sum(r.contribution) AS contribution
@@ -23,7 +30,8 @@ by_subject AS (
 )
 SELECT
     s.as_of, s.subject_kind, s.id, s.rank, s.score,
-    coalesce(b.families, []::VARCHAR[]) AS families, coalesce(b.contributions, []::DOUBLE[]) AS contributions
+    coalesce(b.families, []::VARCHAR[]) AS families, coalesce(b.contributions, []::DOUBLE[]) AS contributions,
+    s.log_e_accumulated, coalesce(s.members, []::VARCHAR[]) AS members
 FROM standing AS s LEFT JOIN by_subject AS b USING (subject_kind, id)
 ORDER BY s.subject_kind, s.rank;
 

@@ -27,7 +27,11 @@ SELECT
         WHEN j.last_seen < j.as_of - INTERVAL 2 DAY THEN 'quiet'
         WHEN k.id IS NULL THEN 'new'
         ELSE 'open'
-    END::VARCHAR AS state
+    END::VARCHAR AS state,
+    e.log_e::DOUBLE AS log_e,
+    e.log_e_accumulated::DOUBLE AS log_e_accumulated,
+    e.false_discovery_rate::DOUBLE AS false_discovery_rate
 FROM judged AS j
+JOIN e_values AS e ON e.subject_kind = 'account' AND e.id = j.account_id
 LEFT JOIN known_before AS k ON k.subject_kind = 'account' AND k.id = j.account_id
 ORDER BY rank

@@ -49,8 +49,19 @@ SELECT
         WHEN k.id IS NULL THEN 'new'
         WHEN w.last_week > 1.2 * w.week_before THEN 'growing'
         ELSE 'open'
-    END::VARCHAR AS state
+    END::VARCHAR AS state,
+    e.log_e::DOUBLE AS log_e,
+    e.log_e_accumulated::DOUBLE AS log_e_accumulated,
+    e.false_discovery_rate::DOUBLE AS false_discovery_rate,
+    c.prompts_taken::DOUBLE AS prompts_taken,
+    c.list_size::DOUBLE AS list_size,
+    c.list_size_low::DOUBLE AS list_size_low,
+    c.list_size_high::DOUBLE AS list_size_high,
+    c.share_taken::DOUBLE AS share_taken,
+    c.share_taken_low::DOUBLE AS share_taken_low,
+    c.share_taken_high::DOUBLE AS share_taken_high
 FROM staged_campaigns AS c
+JOIN e_values AS e ON e.subject_kind = 'campaign' AND e.id = c.campaign_id
 JOIN members AS m USING (campaign_id)
 JOIN tokens AS t USING (campaign_id)
 LEFT JOIN weeks AS w USING (campaign_id)

@@ -151,3 +151,13 @@ def test_resolving_is_free_of_the_budget() -> None:
     decision = history.rank([campaign("b")], 1, told_today=1)
     assert [(t.event, t.id) for t in decision.tell] == [("resolved", "a")]
     assert [h.finding.id for h in decision.held] == ["b"]
+
+
+def test_only_what_e_bh_tells_at_the_stated_rate_is_told() -> None:
+    history = History(replace(LIMITS, false_discovery_rate=0.1))
+    found = [campaign("sure", 1, false_discovery_rate=0.1), campaign("unsure", 2, false_discovery_rate=0.11)]
+    assert history.events(found, 0) == [("opened", "sure", 1)]
+    later = [campaign("sure", 1, false_discovery_rate=0.4), campaign("unsure", 2, false_discovery_rate=0.05)]
+    assert history.events(later, 2 * DAY) == [("opened", "unsure", 1)], (
+        "what was told stays open without a word"
+    )

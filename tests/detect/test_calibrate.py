@@ -178,17 +178,69 @@ def test_e_bh_keeps_its_rate_with_strongly_dependent_nulls() -> None:
     assert found == 20 * 200
 
 
+@given(st.lists(st.floats(-5, 12), min_size=1, max_size=30), st.integers(0, 20))
+def test_false_discovery_rate_equals_the_naive_one(logs: list[float], more: int) -> None:
+    e = np.exp(np.array(logs))
+    tested = len(e) + more
+    falling = np.sort(e)[::-1]
+    rates = calibrate.false_discovery_rate(np.array(logs), tested)
+    for i, own in enumerate(e):
+        places = [k for k in range(1, len(e) + 1) if falling[k - 1] <= own]
+        # the last of equal values stands for all of them
+        places = [k for k in places if k == len(e) or falling[k] < falling[k - 1]]
+        naive = min(1.0, min(tested / (k * falling[k - 1]) for k in places))
+        assert rates[i] == pytest.approx(naive, rel=1e-9)
+
+
+def test_what_lies_beyond_the_usual_has_mean_one_under_the_null_and_grows_beyond_it() -> None:
+    rng = np.random.default_rng(6)
+    null = calibrate.beyond_the_usual(rng.normal(-1.5, 0.7, 4_000_000), -1.5, 0.7)
+    assert np.exp(null).mean() == pytest.approx(1, abs=0.15)  # heavy-tailed: few draws carry most of the mean
+    assert calibrate.beyond_the_usual(np.array([-1.5 + 4 * 0.7]), -1.5, 0.7)[0] == pytest.approx(7.5)
+    assert calibrate.beyond_the_usual(np.array([np.nan]), -1.5, 0.7)[0] == 0
+
+
+def test_the_usual_is_found_in_spite_of_some_unusual_ones_and_never_falls_below_what_was_stated() -> None:
+    rng = np.random.default_rng(7)
+    values = np.concatenate([rng.normal(2, 1, 900), rng.normal(9, 1, 60), [np.nan] * 10])
+    location, scale = calibrate.usual(values, 0.0, 0.5)
+    assert location == pytest.approx(2, abs=0.2)
+    assert scale == pytest.approx(1, abs=0.2)
+    assert calibrate.usual(values, 5.0, 3.0) == (5.0, 3.0)
+    assert calibrate.usual(values[:19], 5.0, 3.0) == (5.0, 3.0)
+
+
+def test_mean_of_e_values() -> None:
+    mean = calibrate.mean_log_e(np.log([1.0, 8.0]), np.log([3.0, 2.0]))
+    np.testing.assert_allclose(np.exp(mean), [2.0, 5.0])
+
+
 def test_accumulated_e_values_rarely_grow_without_cause_and_do_with_one() -> None:
     """Ville: an accumulated e-value of an ordinary account ever reaches 1/alpha with chance at most alpha."""
     rng = np.random.default_rng(4)
-    for decay in (1.0, 0.9):
-        log_e, reached = np.zeros(4000), np.zeros(4000, dtype=bool)
-        slow = np.zeros(1)
-        for _ in range(45):
-            log_e = calibrate.accumulate(log_e, calibrate.log_e(rng.random(4000)), decay)
-            reached |= log_e >= np.log(1 / 0.05)
-            slow = calibrate.accumulate(slow, calibrate.log_e(np.array([0.03])), decay)
-        assert reached.mean() <= 0.05
-        assert slow[0] > np.log(4000 / 0.05) or decay < 1
-    with pytest.raises(ValueError, match="decay"):
-        calibrate.accumulate(np.zeros(1), np.zeros(1), 1.1)
+    log_e, reached = np.zeros(4000), np.zeros(4000, dtype=bool)
+    slow = np.zeros(1)
+    best = 0.0
+    for _ in range(45):
+        log_e = calibrate.accumulate(log_e, calibrate.log_e(rng.random(4000)), 14, 14)
+        reached |= log_e >= np.log(1 / 0.05)
+        slow = calibrate.accumulate(slow, calibrate.log_e(np.array([0.03])), 14, 14)
+        best = max(best, float(slow[0]))
+    assert reached.mean() <= 0.05
+    assert best > 3 * calibrate.log_e(np.array([0.03]))[0]
+
+
+def test_daily_rankings_that_see_the_same_fortnight_do_not_multiply() -> None:
+    """Neighbouring rankings overlap: the same p day after day counts once per horizon, not once per day."""
+    rng = np.random.default_rng(5)
+    one_p = calibrate.log_e(rng.random(20_000))
+    log_e = np.zeros(20_000)
+    for _ in range(14):
+        log_e = calibrate.accumulate(log_e, one_p, 1, 14)
+    assert np.all(log_e <= np.maximum(one_p, 0) + 1e-12)
+    assert np.exp(log_e).mean() <= 1.0
+
+
+def test_times_out_of_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="times in order"):
+        calibrate.accumulate(np.zeros(1), np.zeros(1), -1, 14)

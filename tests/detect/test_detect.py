@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from pipelines.detect.accounts import view
 from pipelines.detect.detect import Detection, detect
-from pipelines.detect.evidence import account_evidence
+from pipelines.detect.evidence import account_evidence, peer_groups
 from pipelines.ingest.fold import Rows, fold, from_arrow, to_arrow
 from schemas.mart import CAMPAIGN_MEMBERS
 from tests.detect.worlds import world
@@ -58,9 +59,24 @@ def test_every_account_is_ranked_once_and_harvesters_come_first(told: Told) -> N
     harvesting = sum(c is not None for c in told.truth.values())
     first = accounts["account_id"].to_pylist()[:harvesting]
     assert np.mean([told.truth[a] is not None for a in first]) > 0.7
-    p = accounts["p_value"].to_numpy()
-    assert p.min() > 0
-    assert p.max() <= 1
+
+
+def test_p_values_are_places_among_peers_and_null_where_there_is_too_little(told: Told) -> None:
+    accounts = told.detection.accounts
+    p = dict(zip(accounts["account_id"].to_pylist(), accounts["p_value"].to_pylist(), strict=True))
+    score = dict(zip(accounts["account_id"].to_pylist(), accounts["score"].to_pylist(), strict=True))
+    ids = told.profiles.accounts.take(pa.array(told.profiles.codes)).to_pylist()
+    cells = view(told.profiles, len(told.map.centroids)).prompts
+    few = {a for a, n in zip(ids, cells.tolist(), strict=True) if n < 6}
+    assert few
+    assert {a for a in ids if p[a] is None} == few
+    stratum = peer_groups(told.profiles, told.as_of)
+    for i in np.random.default_rng(0).choice(len(ids), 60, replace=False).tolist():
+        if ids[i] in few:
+            continue
+        peers = [a for a, s in zip(ids, stratum.tolist(), strict=True) if s == stratum[i] and a not in few]
+        assert p[ids[i]] == pytest.approx(sum(score[a] >= score[ids[i]] for a in peers) / len(peers))
+        assert p[ids[i]] >= 1 / len(peers)
 
 
 def test_reasons_add_up_to_the_scores(told: Told) -> None:

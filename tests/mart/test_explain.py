@@ -10,7 +10,7 @@ from pipelines.mart.open import open_mart
 from pipelines.mart.queries import campaigns, suspects
 from pipelines.report.inert import terminal
 from tests.hostile import HOSTILE
-from tests.small_mart import SmallMart
+from tests.small_mart import AS_OF, SmallMart
 
 
 def explained(path: Path, subject: str, **options: object) -> Explanation:
@@ -145,3 +145,37 @@ def test_an_explanation_is_plain_data(mart_file: Path) -> None:
         "unavailable",
         "settle",
     }
+
+
+def test_the_size_of_the_list_and_what_became_of_a_campaign_are_told(tmp_path: Path) -> None:
+    path = SmallMart().write(tmp_path / "mart.duckdb")
+    with open_mart(str(path)) as mart:
+        first, second = campaigns(mart, 2)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "INSERT INTO campaign_events VALUES ($1, $2, 'born', NULL, 12), ($1, $3, 'split', $2, 1)",
+            [AS_OF, first.campaign_id, second.campaign_id],
+        )
+    told = standing(explained(path, first.campaign_id))
+    n = first.accounts
+    assert (
+        f"Its members took {30 * n:,} distinct longer prompts of a list of some {300 * n:,} (95 % interval {30 * n:,} "
+        f"to {450 * n:,}), so 10 % of it (6.7 % to 100 %)." in told
+    )
+    assert "Its evidence over time tells it at a false discovery rate of 0.1 % among campaigns." in told
+    assert any(
+        t.endswith(
+            f"first found, 12 accounts; 2026-11-14 00:00 UTC {second.campaign_id} split off it with 1 account."
+        )
+        for t in told
+    )
+    told = standing(explained(path, second.campaign_id))
+    assert any("how long the list is cannot be told" in t for t in told)
+    assert any(f"split off {first.campaign_id} with 1 account." in t for t in told)
+
+
+def test_too_few_requests_are_insufficient_and_no_p_value(tmp_path: Path) -> None:
+    path = SmallMart().write(tmp_path / "mart.duckdb")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE suspect_accounts SET p_value = NULL WHERE account_id = 'acct-0000'")
+    assert "p-value insufficient" in standing(explained(path, "acct-0000"))[1]
