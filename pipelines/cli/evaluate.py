@@ -120,6 +120,7 @@ def _print_campaigns(evaluation: "Evaluation") -> None:
             "purity",
             "pieces",
             "gone at first alert",
+            "gone when shown",
         ],
         [
             [
@@ -132,10 +133,11 @@ def _print_campaigns(evaluation: "Evaluation") -> None:
                 _figure(row.purity),
                 str(row.pieces),
                 f"{gone[row.campaign_id].share_gone:.0%}" if row.campaign_id in gone else "",
+                f"{gone[row.campaign_id].shown_share_gone:.0%}" if row.campaign_id in gone else "",
             ]
             for row in evaluation.campaigns
         ],
-        right=[2, 4, 5, 6, 7, 8],
+        right=[2, 4, 5, 6, 7, 8, 9],
     )
     benign = [row for row in evaluation.first_campaigns if row.is_benign]
     names = ", ".join(f"{row.kind} (rank {row.rank})" for row in benign)

@@ -174,7 +174,7 @@ def _alerts(found: Found, truth: Truth, first: int) -> list[FirstAlert]:
     if found.history["as_of"].n_unique() < 2 or truth.start is None:
         return []
     start = datetime.fromisoformat(truth.start)
-    return first_alerts(found.history, truth.accounts, truth.campaigns, start, first)
+    return first_alerts(found.history, truth.accounts, truth.campaigns, start, first, found.shown)
 
 
 def _ablation(found: Found, truth: Truth, harvesting: Mask) -> list[FamilyWorth]:

@@ -56,6 +56,7 @@ class Found:
     members: campaign_id, account_id.
     profiles: account_id and numeric features.
     history: as_of, account_id, rank of earlier rankings (may be empty).
+    shown: as_of, campaign_id, account_id, members of the campaigns of these rankings.
     reasons: account_id, family, contribution (may be empty).
     """
 
@@ -64,6 +65,7 @@ class Found:
     members: pl.DataFrame
     profiles: pl.DataFrame
     history: pl.DataFrame
+    shown: pl.DataFrame
     reasons: pl.DataFrame
 
 
@@ -129,6 +131,11 @@ def read_found(path: Path) -> Found:
                 mart,
                 "SELECT as_of, id AS account_id, rank FROM ranking_history WHERE subject_kind = 'account' "
                 "UNION SELECT as_of, account_id, rank FROM suspect_accounts ORDER BY ALL",
+            ),
+            shown=_frame(
+                mart,
+                "SELECT as_of, id AS campaign_id, unnest(members) AS account_id FROM ranking_history "
+                "WHERE subject_kind = 'campaign' ORDER BY ALL",
             ),
             reasons=_frame(
                 mart, "SELECT id AS account_id, family, contribution FROM account_reasons ORDER BY ALL"

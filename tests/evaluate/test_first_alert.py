@@ -46,3 +46,36 @@ def test_three_members_in_the_first_ranks_make_an_alert() -> None:
     assert relay.at == START + timedelta(days=2)
     assert (relay.share_gone, relay.exchanges_gone) == (0.5, 20)
     assert (hydra.at, hydra.share_gone, hydra.exchanges_gone) == (None, 1.0, 10)
+
+
+def test_a_shown_campaign_counts_when_most_of_it_is_the_planted_one() -> None:
+    accounts = pl.DataFrame(
+        {"account_id": [*"abcd", *"wxyz"], "campaign_id": ["p", "p", "p", "p", None, None, None, "q"]}
+    )
+    campaigns = pl.DataFrame(
+        {
+            "campaign_id": ["p", "q"], "strategy": ["relay", "hydra"], "accounts": [4, 1],
+            "harvest_requests_by_day": [[10, 10, 20], [5, 5, 0]],
+        }
+    )  # fmt: skip
+    days = {
+        1: {"c1": "ab", "c2": "xyz"},  # too few of p
+        2: {"c1": "abcwxyz"},  # less than half of p
+        3: {"c1": "abcwxy"},
+    }
+    shown = pl.DataFrame(
+        [
+            (START + timedelta(days=d), c, a)
+            for d, found in days.items()
+            for c, members in found.items()
+            for a in members
+        ],
+        schema=["as_of", "campaign_id", "account_id"],
+        orient="row",
+    )
+    history = pl.DataFrame(
+        [(START + timedelta(days=1), "a", 99)], schema=["as_of", "account_id", "rank"], orient="row"
+    )
+    relay, hydra = first_alerts(history, accounts, campaigns, START, 5, shown)
+    assert (relay.shown_at, relay.shown_share_gone, relay.exchanges) == (START + timedelta(days=3), 1.0, 40)
+    assert (hydra.shown_at, hydra.shown_share_gone, hydra.at) == (None, 1.0, None)
