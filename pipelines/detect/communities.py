@@ -67,7 +67,7 @@ def split(v: Vectors) -> NDArray[np.bool_]:
     centred = v.mean - weight @ v.mean
     scatter = (centred * weight[:, None]).T @ centred
     last = len(scatter) - 1
-    _, axes = eigh(scatter, subset_by_index=[max(last - 2, 0), last], check_finite=False)
+    _, axes = eigh(scatter, subset_by_index=[max(last - 2, 0), last], check_finite=False, driver="evx")
     directions = axes.T[::-1]
     best, best_loss = np.zeros(len(v.n), dtype=bool), np.inf
     for direction in directions[:3]:

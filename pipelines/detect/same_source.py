@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from pipelines.detect.blocking import HOMES, block
 
@@ -350,7 +351,8 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) 
         rows = [np.arange(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK)]
         tasks = ((-1, one, other) for place, one in enumerate(rows) for other in rows[place:])
     else:
-        blocks = block(mean)
+        with threadpool_limits(1):
+            blocks = block(mean)
         nearest = blocks.nearest
         tasks = (
             (cluster, living[first : first + BLOCK], seen)
@@ -375,7 +377,8 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) 
                 return a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()
             room = found
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    # One thread for each product: those of the library would fight with ours.
+    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(compare, tasks))
     none = np.empty(0, dtype=np.int64)
     left = np.concatenate([none, *(part[0] for part in parts)])
