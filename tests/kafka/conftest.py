@@ -5,6 +5,7 @@ so.
 import gc
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,14 @@ from infra.kafka.cluster import make_cluster
 from infra.kafka.jars import broker_jars
 from pipelines.ingest.kafka.admin import close_shared_admins
 from pipelines.ingest.kafka.consumers import close_idle_consumers
+from tests.ingest.conftest import fitted
 from tests.kafka.broker import Broker
 
+__all__ = ["broker", "fitted"]
+
 _NO_KAFKA = "no real Kafka: "
+NOT_TRIED = "faults not tried: "
+"""How a skip begins that the summary tells loudly."""
 
 
 def _missing() -> str | None:
@@ -64,7 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The loud line, whichever process skipped."""
+    """Faults by kind, and the loud line, whichever process ran or skipped."""
+    _tell_faults(terminalreporter)
     for report in terminalreporter.stats.get("skipped", []):
         if isinstance(report.longrepr, tuple) and _NO_KAFKA in report.longrepr[2]:
             why = report.longrepr[2].partition(_NO_KAFKA)[2]
@@ -72,3 +79,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 f"NOTHING WAS TESTED AGAINST A REAL KAFKA: {why}", red=True, bold=True
             )
             return
+
+
+def _tell_faults(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple) and NOT_TRIED in report.longrepr[2]:
+            why = report.longrepr[2].partition(NOT_TRIED)[2]
+            terminalreporter.write_line(f"FAULTS NOT TRIED: {why}", red=True, bold=True)
+    faults: Counter[str] = Counter()
+    refused = 0
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "faults":
+                    faults.update(value)
+                elif name == "refused":
+                    refused += int(value)
+    if faults:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
+        terminalreporter.write_line(
+            f"fault run: {faults.total()} faults ({kinds}); the lake refused {refused} commits"
+        )
