@@ -23,5 +23,9 @@ finally:
     for _handler in set(_root.handlers) - set(_handlers):
         _root.removeHandler(_handler)
 
+# Beam logs the traceback of every exception that it raises as well. Whoever catches it knows what to do; a broker that
+# is away while a topic is followed would fill pages.
+logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
 beam: Any = apache_beam
 """Beam's own functions carry no types."""

@@ -116,6 +116,20 @@ def test_lag_in_records_and_seconds(broker: Broker) -> None:
     assert [(s.lag_records, s.lag_seconds) for s in source.status(lake.committed)] == [(0, 0.0), (0, 0.0)]
 
 
+def test_looking_at_lag_between_cycles_changes_nothing(broker: Broker) -> None:
+    # More partitions than consumers are kept: every one of them stands ready for a next range when lag is asked.
+    topic = broker.topic(partitions=6)
+    for partition in range(6):
+        broker.send(topic, values(400, f"p{partition}"), partition)
+    source = broker.source(topic)
+    lake = Lake()
+    while lake.cycle(source, max_bytes=12_000):
+        source.status(lake.committed)
+    for partition in range(6):
+        mine = [(offset, value) for label, offset, value in lake.records if label == f"{topic}[{partition}]@"]
+        assert mine == list(enumerate(values(400, f"p{partition}")))
+
+
 def test_records_lost_by_the_broker_are_told(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     topic = broker.topic()
     broker.send(topic, values(5))

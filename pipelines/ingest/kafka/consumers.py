@@ -53,6 +53,10 @@ class BulkConsumer:
         """True when it has read ahead somewhere."""
         return self._standing is not None
 
+    def forget(self) -> None:
+        """It stands nowhere from now on."""
+        self._standing = None
+
     def leave(self) -> None:
         """Forgets what was read ahead, unless the consumer was told to stay."""
         if self._standing is None:
@@ -97,6 +101,9 @@ def lent_consumer(
             idle.remove(chosen)
     if chosen is None:
         chosen = BulkConsumer(settings, servers)
+    elif near is None or not chosen.stands_at(*near):
+        # Whoever gets it moves it, and it must not be taken for one that still stands where it stood.
+        chosen.forget()
     is_sound = False
     try:
         yield chosen

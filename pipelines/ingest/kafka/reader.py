@@ -159,6 +159,8 @@ class _Range:
                     self._event(message, error)
 
     def _add(self, records: list[Message], pending: _Pending) -> None:
+        if set(map(Message.partition, records)) != {self._where.partition}:
+            raise KafkaUnavailable(f"{self._where.name} gave records of another partition; plan again.")
         first, last = _offset(records[0]), _offset(records[-1])
         if not first >= self._position:
             raise KafkaUnavailable(
