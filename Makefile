@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint types check bench soak ui production kafka-up kafka-down kafka-demo lock schemas clean
+.PHONY: install demo test lint types check bench soak ui production kafka-up kafka-down kafka-demo kafka-demo-steps lock schemas clean
 
 install: $(STAMP)
 
@@ -45,16 +45,20 @@ kafka-up: install
 kafka-down: install
 	$(BIN)/python -m infra.kafka.down
 
-# The whole way through a real broker (needs Java 17 and Maven).
+# The whole way through a real broker (needs Java 17 and Maven), which ends with it, whatever fails on the way.
 kafka-demo: install
+	rm -rf build/kafka-demo
 	$(BIN)/python -m infra.kafka.up --data build/kafka --port 19092
+	@$(MAKE) --no-print-directory kafka-demo-steps; code=$$?; \
+	$(BIN)/python -m infra.kafka.down --data build/kafka --delete; exit $$code
+
+kafka-demo-steps:
 	$(BIN)/scarecrow simulate --out build/kafka-demo/log --accounts 800 --seed 7
 	$(BIN)/scarecrow produce build/kafka-demo/log/requests.ndjson --to kafka://127.0.0.1:19092/llm-requests --create 4
 	$(BIN)/scarecrow ingest --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
 	$(BIN)/scarecrow lag --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
 	$(BIN)/scarecrow rank --lake build/kafka-demo/lake --mart build/kafka-demo/mart.duckdb
 	$(BIN)/scarecrow suspects --mart build/kafka-demo/mart.duckdb
-	$(BIN)/python -m infra.kafka.down --data build/kafka
 
 # Dagster with Postgres on a host (infra/RUNBOOK.md): a lock of its own, since dagster-postgres names one version of Dagster.
 production:
