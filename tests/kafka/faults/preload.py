@@ -2,6 +2,8 @@
 
 import importlib
 
+from tests.kafka.faults.dying import die_with_parent
+
 MODULES = (
     "apache_beam.runners.portability.fn_api_runner.fn_runner",
     "deltalake",
@@ -15,3 +17,6 @@ MODULES = (
 
 for _module in MODULES:
     importlib.import_module(_module)
+
+# The server would outlive a killed test session for as long as any of its forks does; so would they.
+die_with_parent()

@@ -61,7 +61,7 @@ class FaultRun:
             "SCARECROW_KAFKA_STALL_SECONDS": "5",
         }
         # From a few dozen records up to all that is there: ranges of one process begin inside those of another.
-        cycle_bytes = int(2 ** self.rng.uniform(13, 20))
+        cycle_bytes = int(2 ** self.rng.uniform(15, 20))
         log = self.folder / f"ingest-{number}.log"
         started = start_ingest(arguments, environment, log, cycle_bytes, armed)
         self._ingests.append(started)
@@ -145,14 +145,16 @@ class FaultRun:
             if not sleeper.is_stopped():
                 assert sleeper.wait() == 0, sleeper.said()
                 continue
-            successor = self.ingest()
-            assert successor.wait() == 0, successor.said()
-            took_over = successor.cycles() > 0
+            successor = self.ingest(follow=True)
+            successor.waited_for(self.rng.randrange(1, 4))
+            if self.rng.random() < 0.5:
+                self._let_go(successor)
             sleeper.send(signal.SIGCONT)
             self._let_go(sleeper)
-            if took_over:
-                self.hit("zombie", f"{armed}, successor made {successor.cycles()} commits meanwhile")
-                return
+            if successor.process.exitcode is None:
+                self._let_go(successor)
+            self.hit("zombie", f"{armed}, successor made {successor.cycles()} commits")
+            return
         raise AssertionError("no sleeper was overtaken")
 
     def _let_go(self, ingest: Ingest) -> None:
@@ -232,7 +234,7 @@ class FaultRun:
 
 @contextmanager
 def fault_run(
-    broker: Broker, folder: Path, fitted: FittedMap, seed: int, lake: Path | None = None, pause: float = 0.15
+    broker: Broker, folder: Path, fitted: FittedMap, seed: int, lake: Path | None = None, pause: float = 0.3
 ) -> Iterator[FaultRun]:
     """A new topic and lake with a producer at work. The block's faults are checked to the end when it is left.
 
