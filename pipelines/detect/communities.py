@@ -16,6 +16,10 @@ from scipy.linalg import eigh
 from pipelines.detect.same_source import Links, Vectors
 
 PHI_LIMIT: Final = 1.15
+MOST_LINKS: Final = 1_500_000
+LINKS_PER_ACCOUNT: Final = 20
+"""Communities of more links than MOST_LINKS are sought among the strongest, so many for each account: Leiden's time
+per link grows with the graph, and a campaign stands out by its strong links."""
 _LLOYD_STEPS: Final = 12
 _DEEPEST: Final = 24
 
@@ -35,6 +39,7 @@ def leiden(
     share of all pairs is linked; outside, less. By resolution, ordered by their first member."""
     if len(links.a) == 0:
         return []
+    links = strongest(links)
     used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
     pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
     graph = igraph.Graph(n=len(used), edges=pairs)
@@ -48,6 +53,17 @@ def leiden(
         groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
         every += sorted(groups, key=lambda group: int(group[0]))
     return every
+
+
+def strongest(links: Links, most: int = MOST_LINKS) -> Links:
+    """All links, or of more than `most` the strongest (ties with the last one are kept)."""
+    if len(links.a) <= most:
+        return links
+    accounts = len(np.unique(np.concatenate([links.a, links.b])))
+    count = min(max(most, LINKS_PER_ACCOUNT * accounts), len(links.a))
+    least = np.partition(links.weight, len(links.a) - count)[len(links.a) - count]
+    kept = links.weight >= least
+    return Links(links.a[kept], links.b[kept], links.weight[kept], links.d2[kept])
 
 
 def phi(v: Vectors) -> float:
