@@ -196,7 +196,7 @@ ACCOUNT_PROFILES = Relation(
         Column("prompt_tokens_mean", NUMBER, "tokens in per call; null when missing"),
         Column("completion_tokens_mean", NUMBER, "tokens out per call; null when missing"),
         Column("completion_tokens", COUNT, "tokens out", True, minimum=0),
-        Column("prompt_bytes_mean", NUMBER, "bytes per prompt", True),
+        Column("prompt_bytes_mean", NUMBER, "bytes per prompt; null without text"),
         Column("temperature_mean", NUMBER, "mean sampling temperature; null when missing"),
         Column("cells_distinct", COUNT, "cells of the prompt map touched", True, minimum=0),
         Column("cells_at_100", NUMBER, "expected cells among 100 distinct prompts (rarefaction); null below"),
@@ -215,7 +215,7 @@ ACCOUNT_PROFILES = Relation(
         Column("networks_distinct", COUNT, "distinct networks (capped at 32)", True, minimum=0),
         Column("user_agents_distinct", COUNT, "distinct user agents (capped at 16)", True, minimum=0),
         Column("models_distinct", COUNT, "distinct models (capped at 16)", True, minimum=0),
-        Column("elicitation_share", NUMBER, "share of calls with an elicitation pattern", True),
+        Column("elicitation_share", NUMBER, "share of prompts with an elicitation pattern; null without text"),
         Column(
             "longest_idle_hours",
             NUMBER,
