@@ -304,7 +304,8 @@ class Naive:
         if "prompt" in values:
             data = values["prompt"].encode()
             sums["prompt_bytes"] += len(data)
-            found = self._prompt(hour, values["prompt"], data)
+            is_taken = status < 400 or values.get("completion_tokens", 0) > 0
+            found = self._prompt(hour if is_taken else Hour(), values["prompt"], data)
         for place, (name, _) in enumerate(ELICITATION):
             sums[name] += place in found
         if "response" in values:

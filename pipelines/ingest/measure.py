@@ -3,7 +3,7 @@
 Belongs here: which field feeds which column. Works without Beam; the text itself is read in `texts`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -68,6 +68,8 @@ _NUMBER_FIELDS = np.array([FIELD_INDEX[field] for field, _ in _NUMBERS.values()]
 _NUMBER_PLACES = np.array([VALUES.index(name) for name in _NUMBERS], dtype=np.int64)
 _NUMBER_SCALES = np.array([scale for _, scale in _NUMBERS.values()])
 _BYTES_PLACE: Final = VALUES.index("prompt_bytes")
+_STATUS: Final = FIELD_INDEX["status"]
+_COMPLETION: Final = FIELD_INDEX["completion_tokens"]
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,29 @@ def measure_requests(
     if decoded.vectors is not None:
         key = keys.fields[EMBEDDING_DOMAIN]
         measure_vectors(decoded.vectors, rows, quantiser, key, prompts.cell, prompts.prompt_hash)
-    return _requests(decoded, rows, map_version, prompts, keys)
+    return _requests(decoded, rows, map_version, _without(prompts, _failed(decoded, rows)), keys)
+
+
+def _failed(decoded: Decoded, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Calls that brought no answer, bool[len(rows)]: status 400 or more, and no token came back."""
+    status, answered = decoded.numbers[_STATUS][rows], decoded.numbers[_COMPLETION][rows]
+    return (status >= 400) & ~(answered > 0)
+
+
+def _without(prompts: PromptMeasures, failed: NDArray[np.bool_]) -> PromptMeasures:
+    """What prompts tell of what was taken, without those of failed calls: nothing was, and the client asks again.
+
+    Counted, that retry would look like a repeat, of which a list worked through has none. What prompts tell of
+    intentions (elicitation) stays.
+    """
+    if not failed.any():
+        return prompts
+    for column in (prompts.cell, prompts.prompt_hash, prompts.opening, prompts.closing):
+        column[failed] = -1
+    lengths = np.diff(prompts.shingle_offsets)
+    kept = np.repeat(~failed, lengths)
+    offsets = np.concatenate(([0], np.cumsum(np.where(failed, 0, lengths)))).astype(np.int32)
+    return replace(prompts, shingle_offsets=offsets, shingles=prompts.shingles[: len(kept)][kept])
 
 
 def _requests(
@@ -272,7 +296,7 @@ def _requests(
     _values_and_flags(
         spans.kinds, spans.sizes, decoded.numbers, rows, prompts.elicited, _PRESENCE_FIELDS, _PRESENCE_BITS,
         _NUMBER_FIELDS, _NUMBER_PLACES, _NUMBER_SCALES, _ELICITATION_BITS, _COUNT_BITS,
-        (FIELD_INDEX["status"], FIELD_INDEX["turn_index"], PROMPT), _BYTES_PLACE, values, flags,
+        (_STATUS, FIELD_INDEX["turn_index"], PROMPT), _BYTES_PLACE, values, flags,
     )  # fmt: skip
     times = decoded.event_times[rows]
     created = decoded.created_times[rows]

@@ -18,12 +18,13 @@ _FACTS = pa.schema(
 
 
 def horizon_facts(horizon: Horizon) -> pa.Table:
-    """One row: days of the horizon, those without a call, calls, and calls without a cell of the map in use.
+    """One row: days of the horizon, those without a call, calls, and answered calls without a cell of the map in use.
 
     A day is 24 hours counted back from the end of the horizon. Days before the first call of the lake count too:
     the ranking was asked to look at them.
     """
     requests = int(horizon.profiles.sum("requests").sum())
+    failed = int(horizon.profiles.sum("failures").sum() + horizon.profiles.sum("throttles").sum())
     mapped = int(horizon.profiles.sketches["cells"].counts.sum())
     days = max(1, round(horizon.days))
     end = horizon.as_of_ms // HOUR_MS
@@ -33,7 +34,7 @@ def horizon_facts(horizon: Horizon) -> pa.Table:
         "days": days,
         "silent_days": days - min(days, len(seen)),
         "requests": requests,
-        "unmapped_requests": max(0, requests - mapped),
+        "unmapped_requests": max(0, requests - failed - mapped),
     }
     return pa.Table.from_pylist([row], schema=_FACTS)
 
