@@ -268,7 +268,8 @@ def measure_requests(
 def _failed(decoded: Decoded, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Calls that brought no answer, bool[len(rows)]: status 400 or more, and no token came back."""
     status, answered = decoded.numbers[_STATUS][rows], decoded.numbers[_COMPLETION][rows]
-    return (status >= 400) & ~(answered > 0)
+    failed: NDArray[np.bool_] = (status >= 400) & ~(answered > 0)
+    return failed
 
 
 def _without(prompts: PromptMeasures, failed: NDArray[np.bool_]) -> PromptMeasures:
