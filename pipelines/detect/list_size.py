@@ -8,8 +8,10 @@ replacement, two members with n_i and n_j prompts of a list of L share n_i n_j /
 gives L (capture-recapture: Petersen, Schnabel 1938). Where one hand deals the list out, nothing recurs at all, whatever
 L, and all that is known is what was taken. Dealing can only make less recur than drawing does. So with M matches over
 all pairs of members, L lies between the prompts taken and what the fewest matches that are compatible with M would
-mean. The scatter of the members' means (METHOD 3.2) adds nothing: measured from the group's own mean it has the same
-expectation for every L when the list is dealt out, and when members draw for themselves matches are far more exact.
+mean. A few matches are no proof of drawing: retries and cover traffic recur where lists are dealt out, too. So there is
+an estimate only where more recurs than by accident. The scatter of the members' means (METHOD 3.2) adds nothing:
+measured from the group's own mean it has the same expectation for every L when the list is dealt out, and when members
+draw for themselves matches are far more exact.
 """
 
 from dataclasses import dataclass
@@ -23,8 +25,9 @@ from pipelines.detect.accounts import LONG_PROMPT, Accounts
 from schemas.account_hour import PROMPT_SAMPLE
 
 LEVEL: Final = 0.95
-FEWEST_MATCHES: Final = 5
-"""Matches between members below which there is no estimate, only bounds."""
+ACCIDENT: Final = 0.05
+"""Share of the prompts that recurs up to which a list may as well have been dealt out (METHOD section 4): no estimate,
+only bounds."""
 HASHES: Final = 2.0**63
 """Number of values of a prompt's hash."""
 
@@ -97,5 +100,6 @@ def estimate(
     # pairs / matches estimates the size of the part of the list below the threshold.
     fewest = float(chi2.ppf((1 - level) / 2, 2 * matches)) / 2
     high = max(low, pairs / fewest / seen)
-    size = max(taken, pairs / matches / seen) if matches >= FEWEST_MATCHES else None
+    recurring = 1 - distinct / len(prompts)
+    size = max(taken, pairs / matches / seen) if recurring > ACCIDENT else None
     return ListSize(taken, None if size is None else min(size, high), low, high, matches)

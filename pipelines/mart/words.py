@@ -212,7 +212,8 @@ def list_said(c: Campaign) -> str:
     """How long its list is and how much of it is taken, as a sentence."""
     taken = f"Its members took {c.prompts_taken:,.0f} distinct longer prompts"
     if c.list_size is None or c.list_size_high is None:
-        most = "" if c.list_size_high is None else f" and at most {c.list_size_high:,.0f}"
+        is_told = c.list_size_high is not None and c.list_size_high <= 100 * c.list_size_low
+        most = f" and at most {c.list_size_high:,.0f}" if is_told else ""
         return (
             f"{taken}; how long the list is cannot be told, for hardly any recurs between members "
             f"(it has at least {c.list_size_low:,.0f}{most})"

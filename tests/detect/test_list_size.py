@@ -20,7 +20,7 @@ def dealt(rng: np.random.Generator, size: int, members: int, each: int) -> tuple
 
 
 @pytest.mark.parametrize(
-    ("size", "members", "each"), [(400, 12, 30), (2_000, 20, 35), (2_000, 60, 30), (20_000, 40, 40)]
+    ("size", "members", "each"), [(400, 12, 30), (2_000, 20, 35), (2_000, 60, 30), (8_000, 40, 40)]
 )
 def test_interval_covers_a_list_that_members_draw_from(size: int, members: int, each: int) -> None:
     rng = np.random.default_rng(size + members)
@@ -43,15 +43,16 @@ def test_a_dealt_list_has_a_floor_and_no_estimate() -> None:
 
 
 def test_a_dealt_list_with_retries_stays_inside_the_interval() -> None:
-    """Some prompts are asked again by another account: the interval still holds the truth, the estimate is above."""
+    """Some prompts are asked again by another account: the interval still holds the truth."""
     rng = np.random.default_rng(2)
     held = []
     for _ in range(200):
         owner, prompts = dealt(rng, 3_000, 25, 36)
-        again = rng.choice(len(prompts), 8, replace=False)
-        owner = np.concatenate([owner, (owner[again] + 1 + rng.integers(0, 24, 8)) % 25])
+        again = rng.choice(len(prompts), 20, replace=False)
+        owner = np.concatenate([owner, (owner[again] + 1 + rng.integers(0, 24, 20)) % 25])
         prompts = np.concatenate([prompts, prompts[again]])
         found = estimate(owner, prompts)
+        assert found.size is None, "2 % that recur are no proof that members draw for themselves"
         held.append(found.low <= 3_000 and found.high is not None and found.high >= 3_000)
     assert all(held)
 
