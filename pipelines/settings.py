@@ -151,7 +151,7 @@ class AlertSettings(Section):
     first_accounts: int = Field(
         default=10, ge=0, le=1000, description="accounts outside campaigns that are told"
     )
-    min_score: float = Field(default=1.0, description="score in nats below which nobody is told")
+    min_score: float = Field(default=0.0, description="score in nats below which nobody is told")
     false_discovery_rate: float = Field(
         default=0.1, gt=0, le=1, description="share of what is told that may be ordinary (e-BH); 1 tells all"
     )
