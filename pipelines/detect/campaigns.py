@@ -27,6 +27,8 @@ FLOOR: Final = 8.0
 """Log-odds below which a group adds nothing to an account, and above which it adds no more, in size."""
 REPORTED: Final = -0.3
 """Log-odds from which a group is shown as a campaign."""
+CONFIDENCE, MEMBERSHIP = 3.0, 0.5
+"""Log-odds that a group is a campaign for a nat of its score, and that an account is in it for a nat of its odds."""
 SMALLEST: Final = 5
 FEWEST_PROMPTS: Final = 6.0
 
@@ -110,7 +112,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
         Reason(
             "shared_prompts", m["duplicates"], 6.0 * _log(1 - m["duplicates"]), "shared exercises or one application"
         ),
-        Reason("repeated_prompts", m["repeats"], 12.0 * _log(1 - m["repeats"]), "people try again"),
+        Reason("repeated_prompts", m["repeats"], 6.0 * _log(1 - m["repeats"]), "people try again"),
         Reason("first_turns", m["first_turns"], 3.0 * _log(m["first_turns"], 0.05), "people talk on"),
         Reason("prompts_per_account", m["prompts"], 2.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
         Reason(
@@ -229,7 +231,7 @@ def _assign(
     owner = np.full(size, -1, dtype=np.int64)
     odds_of = np.full(size, -np.inf)
     for place, group in enumerate(groups):
-        value = np.maximum(FLOOR + _both(1.5 * group.score, 0.5 * group.odds), 0.0)
+        value = np.maximum(FLOOR + _both(CONFIDENCE * group.score, MEMBERSHIP * group.odds), 0.0)
         better = value > worth[rows]
         worth[rows[better]] = value[better]
         best[rows[better]] = place
