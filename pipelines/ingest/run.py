@@ -25,6 +25,7 @@ from pipelines.ingest.streams import STDIN
 from pipelines.lake.commit import Conflict, stand
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.looks import write_looks
+from pipelines.lake.space import telling_full_disk
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.prepare import FirstMap, FitReport
 from pipelines.prompt_map.store import NO_MAP
@@ -152,7 +153,7 @@ def ingest(
     )
     told = ""
     looked = time.monotonic()
-    with _membership(source, uri, follow), Ahead() as ahead:
+    with telling_full_disk(lake.path), _membership(source, uri, follow), Ahead() as ahead:
         while not stop.event.is_set():
             began = time.monotonic()
             if options.map_version == NO_MAP or told == "":
