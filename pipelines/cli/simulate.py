@@ -24,7 +24,8 @@ def simulate_command(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            help="A campaign: NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH (prompts each). Repeatable.",
+            help="A campaign: NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH (prompts each); none for a world "
+            "in which nobody harvests. Repeatable.",
             show_default="as many as the base rate allows",
         ),
     ] = None,
@@ -40,6 +41,13 @@ def simulate_command(
     omit: Annotated[
         list[str] | None, typer.Option(help="An optional field that the log leaves out. Repeatable.")
     ] = None,
+    background: Annotated[
+        float,
+        typer.Option(help="How many times the ordinary accounts there are; campaigns stay as they are."),
+    ] = 1.0,
+    retries: Annotated[
+        float, typer.Option(help="Share of throttled and failed calls that the client sends again, 0 to 1.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """API logs with planted campaigns and ordinary accounts that look like them; the truth in `truth.json`.
@@ -61,7 +69,7 @@ def simulate_command(
             out, corpora=corpora, accounts=accounts, days=days, seed=seed, base_rate=base_rate,
             strategies=strategy or (), start=first, requests_per_account=requests_per_account,
             shared_infrastructure=shared_infrastructure, compression=compression, by_day=by_day,
-            omit=omit or (),
+            omit=omit or (), background=background, retries=retries,
             progress=lambda _, done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     if as_json:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.errors import UsageError
+from pipelines.simulate.blocks import fewest_accounts
 from pipelines.simulate.campaigns import STRATEGIES
-from pipelines.simulate.look_alikes import LOOK_ALIKES, LookAlike
+from pipelines.simulate.look_alikes import LookAlike
 
 _SPEC = re.compile(r"(?P<name>[a-z0-9_]+)(:(?P<accounts>\d+))?(:(?P<low>\d+)(-(?P<high>\d+))?)?")
+NO_CAMPAIGN = "none"
+"""Asks for a world in which nobody harvests."""
 MIN_CAMPAIGN = 8
 """Fewer accounts than this are no campaign that anybody could find."""
 
@@ -40,8 +43,8 @@ def _parse(text: str) -> _Wish:
     match = _SPEC.fullmatch(text.strip())
     if match is None or match["name"] not in STRATEGIES:
         raise UsageError(
-            f"The strategy '{text}' is unknown; write NAME, NAME:ACCOUNTS or NAME:ACCOUNTS:LOW-HIGH "
-            f"with one of {', '.join(STRATEGIES)}."
+            f"The strategy '{text}' is unknown; write {NO_CAMPAIGN}, NAME, NAME:ACCOUNTS or "
+            f"NAME:ACCOUNTS:LOW-HIGH with one of {', '.join(STRATEGIES)}."
         )
     strategy = STRATEGIES[match["name"]]
     lot = strategy.lot
@@ -63,12 +66,17 @@ def _parse(text: str) -> _Wish:
 def plan_campaigns(
     strategies: Sequence[str], accounts: int, base_rate: float, rng: np.random.Generator
 ) -> list[CampaignPlan]:
-    """Campaigns whose accounts are `base_rate` of all; sizes given in `strategies` are kept as they are."""
+    """Campaigns whose accounts are `base_rate` of all; sizes given in `strategies` are kept as they are. "none" means
+    no campaign at all."""
     if not 0 <= base_rate <= 0.5:
         raise UsageError(
             f"A base rate of {base_rate} is out of range; use 0 to 0.5 (0.03 is 3 % of the accounts)."
         )
     budget = round(base_rate * accounts)
+    if NO_CAMPAIGN in strategies:
+        if len(strategies) > 1:
+            raise UsageError(f"The strategy '{NO_CAMPAIGN}' stands alone; leave the others out.")
+        base_rate, budget, strategies = 0.0, 0, ()
     wishes = [_parse(text) for text in strategies] if strategies else _choose(budget, rng)
     fixed = sum(wish.accounts for wish in wishes if wish.accounts is not None)
     open_wishes = [wish for wish in wishes if wish.accounts is None]
@@ -86,7 +94,7 @@ def plan_campaigns(
         for wish in wishes
     ]
     total = sum(plan.accounts for plan in plans)
-    needed = total + sum(look_alike.group[0] for look_alike in LOOK_ALIKES) + 20
+    needed = total + fewest_accounts()
     if needed > accounts:
         raise UsageError(
             f"{accounts} accounts are too few for {total} harvesting ones and every ordinary class; "

@@ -22,6 +22,7 @@ from pipelines.simulate.identities import ENDPOINTS, MODELS, NEW_MODEL, PLANS, U
 from pipelines.simulate.people import World
 from pipelines.simulate.randomness import mix, stream
 from pipelines.simulate.requests import NONE, Traffic
+from pipelines.simulate.retries import STATUS_SHARES, STATUSES
 
 _TOOLS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"read_file": ("path",), "edit_file": ("path", "patch"), "run": ("command",)},
@@ -38,8 +39,6 @@ TOOL_SCHEMAS = tuple(
     ).decode()
     for tools in _TOOLS
 )
-_STATUSES = np.array([200, 429, 400, 500, 529], dtype=np.int16)
-_STATUS_SHARES = np.array([0.968, 0.015, 0.009, 0.005, 0.003])
 _CHUNK = 16_384
 REQUIRED = ("event_id", "event_time", "account_id", "prompt")
 
@@ -124,7 +123,7 @@ class Renderer:
             np.where(rows.time >= identities.adopts[account], NEW_MODEL, identities.model[account]),
         )
         key = account.astype(np.int64) * 4 + (rng.random(count) * identities.keys[account]).astype(np.int64)
-        status = np.where(rows.status > 0, rows.status, rng.choice(_STATUSES, count, p=_STATUS_SHARES))
+        status = np.where(rows.status > 0, rows.status, rng.choice(STATUSES, count, p=STATUS_SHARES))
         talk = np.where(identities.sends_conversation[account], rows.conversation, NONE)
         max_tokens = identities.max_tokens[account].tolist()
         systems = self.world.systems

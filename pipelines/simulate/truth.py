@@ -7,7 +7,7 @@ harvest_requests).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,11 @@ class PlantedCampaign:
 
 def truth_of(
     world: dict[str, Any],
-    ids: Sequence[str],
-    classes: Sequence[str],
     campaigns: Sequence[PlantedCampaign],
     requests: Traffic,
     calendar: Calendar,
 ) -> dict[str, Any]:
-    """The truth as one JSON-ready object."""
-    total = np.bincount(requests.account, minlength=len(ids))
-    bought = np.bincount(requests.account[requests.harvest], minlength=len(ids))
-    member: dict[int, PlantedCampaign] = {
-        int(number): campaign for campaign in campaigns for number in campaign.accounts
-    }
+    """How the world was made and its campaigns, as one JSON-ready object."""
     described = []
     for campaign in campaigns:
         own = np.isin(requests.account, campaign.accounts)
@@ -64,23 +57,36 @@ def truth_of(
                 "follow_up_requests": int((harvest & (requests.turn > 0)).sum()),
             }
         )
-    accounts = []
+    return {"format": FORMAT, "world": world, "campaigns": described}
+
+
+def account_truths(
+    ids: Sequence[str],
+    classes: Sequence[str],
+    campaigns: Sequence[PlantedCampaign],
+    requests: Traffic,
+) -> Iterator[dict[str, Any]]:
+    """One JSON-ready object for each account of a block."""
+    total = np.bincount(requests.account, minlength=len(ids)).tolist()
+    bought = np.bincount(requests.account[requests.harvest], minlength=len(ids)).tolist()
+    member = {int(number): campaign for campaign in campaigns for number in campaign.accounts}
     for number, (account_id, name) in enumerate(zip(ids, classes, strict=True)):
-        campaign = member.get(number)  # type: ignore[assignment]
-        accounts.append(
-            {
-                "account_id": account_id,
-                "class": name,
-                "is_harvesting": campaign is not None,
-                "campaign_id": campaign.campaign_id if campaign else None,
-                "strategy": campaign.strategy if campaign else None,
-                "requests": int(total[number]),
-                "harvest_requests": int(bought[number]),
-            }
-        )
-    return {"format": FORMAT, "world": world, "campaigns": described, "accounts": accounts}
+        campaign = member.get(number)
+        yield {
+            "account_id": account_id,
+            "class": name,
+            "is_harvesting": campaign is not None,
+            "campaign_id": campaign.campaign_id if campaign else None,
+            "strategy": campaign.strategy if campaign else None,
+            "requests": total[number],
+            "harvest_requests": bought[number],
+        }
 
 
-def write_truth(path: Path, truth: dict[str, Any]) -> None:
-    """Writes the truth file."""
-    path.write_bytes(orjson.dumps(truth, option=orjson.OPT_INDENT_2))
+def write_truth(path: Path, head: dict[str, Any], accounts: Iterable[bytes]) -> None:
+    """Writes the truth file: what `truth_of` gave, and the accounts of all blocks, each dumped, one to a line."""
+    described = orjson.dumps(head, option=orjson.OPT_INDENT_2)
+    with path.open("wb") as file:
+        file.write(described.removesuffix(b"\n}") + b',\n  "accounts": [')
+        file.writelines((b",\n    " if place else b"\n    ") + line for place, line in enumerate(accounts))
+        file.write(b"\n  ]\n}")

@@ -7,7 +7,7 @@ does is in people, look_alikes and campaigns; how many there are of each is in p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from pipelines.errors import UsageError
+from pipelines.simulate.blocks import block_seed, block_sizes
 from pipelines.simulate.campaigns import STRATEGIES
 from pipelines.simulate.corpora import CorpusPrompts
 from pipelines.simulate.grammar import GrammarPrompts
@@ -29,9 +31,10 @@ from pipelines.simulate.prompts import PromptSource
 from pipelines.simulate.randomness import stream
 from pipelines.simulate.render import FIELDS, REQUIRED, Renderer, account_ids
 from pipelines.simulate.requests import Conversations, Traffic, concatenate, in_time_order
+from pipelines.simulate.retries import with_retries
 from pipelines.simulate.tempo import Calendar
-from pipelines.simulate.truth import PlantedCampaign, truth_of, write_truth
-from pipelines.simulate.write import check_compression, write_lines
+from pipelines.simulate.truth import PlantedCampaign, account_truths, truth_of, write_truth
+from pipelines.simulate.write import Compression, check_compression, write_lines
 
 DEFAULT_START = datetime(2026, 1, 5, tzinfo=UTC)
 Progress = Callable[[str, int, int], None]
@@ -53,6 +56,30 @@ class SimulationSummary:
     """strategy of each campaign"""
     accounts_by_class: dict[str, int]
     requests_by_class: dict[str, int]
+
+    @classmethod
+    def empty(cls, truth: Path, plans: Sequence[CampaignPlan]) -> SimulationSummary:
+        """Nothing written yet."""
+        strategies = tuple(plan.strategy for plan in plans)
+        return cls((), truth, 0, 0, 0, sum(plan.accounts for plan in plans), len(plans), strategies, {}, {})
+
+    def plus(self, built: BuiltWorld, files: Sequence[Path], size: int) -> SimulationSummary:
+        """With one more block, of `size` bytes."""
+        total: npt.NDArray[np.int64] = np.bincount(built.requests.account, minlength=len(built.classes))
+        accounts = Counter(self.accounts_by_class)
+        requests = Counter(self.requests_by_class)
+        accounts.update(built.classes)
+        for name, count in zip(built.classes, total.tolist(), strict=True):
+            requests[name] += count
+        return replace(
+            self,
+            files=(*self.files, *files),
+            requests=self.requests + len(built.requests),
+            bytes=self.bytes + size,
+            accounts=self.accounts + len(built.classes),
+            accounts_by_class=dict(sorted(accounts.items())),
+            requests_by_class=dict(sorted(requests.items())),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The summary for JSON."""
@@ -79,6 +106,8 @@ class BuiltWorld:
     classes: list[str]
     campaigns: list[PlantedCampaign]
     seed: int
+    interests: npt.NDArray[np.float64]
+    """how popular each topic is with its people"""
 
 
 def build_world(
@@ -91,8 +120,13 @@ def build_world(
     start: datetime,
     requests_per_account: float,
     shared_infrastructure: float,
+    retries: float = 0.0,
+    like: BuiltWorld | None = None,
 ) -> BuiltWorld:
-    """All traffic of a world, in memory (about 60 bytes per request)."""
+    """All traffic of a world, or of a block of one, in memory (about 60 bytes per request).
+
+    like: the first block, whose people this one's are like: the same interests, the same providers' networks.
+    """
     calendar = Calendar.of(start, days)
     builtin = GrammarPrompts().system_prompts
     # A folder that brings hardly any system prompts gets the built-in ones besides.
@@ -102,7 +136,8 @@ def build_world(
         else [*source.system_prompts, *builtin[POPULAR_SYSTEMS:]]
     )
     systems = [*builtin[:POPULAR_SYSTEMS], *own]
-    identities = draw_identities(accounts, calendar, seed, stream(seed, "identities"))
+    networks = seed if like is None else like.seed
+    identities = draw_identities(accounts, calendar, networks, stream(seed, "identities"))
     world = World(source, calendar, identities, Conversations(), systems)
     numbers = stream(seed, "numbers").permutation(accounts)
     classes = ["person"] * accounts
@@ -135,12 +170,15 @@ def build_world(
     people = numbers[used:]
     rng = stream(seed, "people")
     volumes = draw_volumes(len(people), rng, requests_per_account)
-    pieces.append(people_traffic(world, people, volumes, topic_weights(source, rng), rng))
+    interests = topic_weights(source, rng) if like is None else like.interests
+    pieces.append(people_traffic(world, people, volumes, interests, rng))
     requests = concatenate(pieces)
     outside = calendar.inside(requests.time)  # a conversation that begins before midnight of the last day
     created = identities.created[requests.account]
     requests = replace(requests, time=np.maximum(outside, np.minimum(created, calendar.end - 1)))
-    return BuiltWorld(world, in_time_order(requests), classes, planted, seed)
+    if retries > 0:
+        requests = with_retries(requests, retries, calendar.end, stream(seed, "retries"))
+    return BuiltWorld(world, in_time_order(requests), classes, planted, seed, interests)
 
 
 def simulate(
@@ -158,6 +196,8 @@ def simulate(
     compression: str = "none",
     by_day: bool = False,
     omit: Sequence[str] = (),
+    background: float = 1.0,
+    retries: float = 0.0,
     progress: Progress | None = None,
 ) -> SimulationSummary:
     """Writes the log (`requests*.ndjson`) and the truth (`truth.json`) of one world into the folder `out`.
@@ -165,52 +205,87 @@ def simulate(
     The same arguments give the same bytes.
 
     strategies: names, each with an optional number of accounts and of list prompts per account
-        ("personal_cover_80:60:25-45"); none means as many different ones as the base rate allows.
+        ("personal_cover_80:60:25-45"), or "none"; empty means as many different ones as the base rate allows.
     requests_per_account: mean for ordinary people.
     shared_infrastructure: share of the campaigns (0..1) that are careless with payment or network.
     omit: optional fields that the log leaves out.
+    background: how many times the ordinary accounts of the world there are; the campaigns stay as they are.
+    retries: share of throttled and failed calls that the client sends again.
+    Beyond 50,000 accounts the world is built and written in blocks, each with a file (or days) of its own.
 
     Raises UsageError when a value is out of range, a strategy or field unknown, or the corpora do not serve.
     """
     kind = check_compression(compression)
-    _check(days, start, requests_per_account, shared_infrastructure, omit)
+    _check(days, start, requests_per_account, shared_infrastructure, retries, omit)
     plans = plan_campaigns(strategies, accounts, base_rate, stream(seed, "plan"))
     source: PromptSource = CorpusPrompts(corpora, seed) if corpora is not None else GrammarPrompts()
-    built = build_world(
-        source, accounts=accounts, days=days, seed=seed, plans=plans, start=start,
-        requests_per_account=requests_per_account, shared_infrastructure=shared_infrastructure,
-    )  # fmt: skip
+    harvesting = sum(plan.accounts for plan in plans)
+    sizes = block_sizes(accounts, harvesting, background)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"The output folder {out} cannot be made ({error.strerror}); choose another."
         ) from error
-    renderer = Renderer(built.world, seed, frozenset(omit))
-
-    def chunks() -> Any:
-        done = 0
-        for times, lines in renderer.lines(built.requests):
-            yield times, lines
-            done += len(lines)
-            if progress is not None:
-                progress("requests", done, len(built.requests))
-
-    files, size = write_lines(out, chunks(), kind, by_day)
     description = {
-        "accounts": accounts, "days": days, "seed": seed, "base_rate": base_rate, "start": start.isoformat(),
+        "accounts": sum(sizes), "days": days, "seed": seed, "base_rate": base_rate, "start": start.isoformat(),
         "strategies": [plan.strategy for plan in plans],
         "corpora": "built-in" if corpora is None else corpora.name,
         "requests_per_account": requests_per_account, "shared_infrastructure": shared_infrastructure,
+        "background": background, "retries": retries,
     }  # fmt: skip
-    ids = account_ids(accounts, seed)
-    truth = truth_of(description, ids, built.classes, built.campaigns, built.requests, built.world.calendar)
-    write_truth(out / "truth.json", truth)
-    return _summary(built, files, out / "truth.json", size)
+    summary = SimulationSummary.empty(out / "truth.json", plans)
+    first: BuiltWorld | None = None
+    head: dict[str, Any] = {}
+    lines: list[bytes] = []
+    for block, size in enumerate(sizes):
+        built = build_world(
+            source, accounts=size, days=days, seed=block_seed(seed, block), plans=() if block else plans,
+            start=start, requests_per_account=requests_per_account, shared_infrastructure=shared_infrastructure,
+            retries=retries, like=first,
+        )  # fmt: skip
+        files, written = _write(built, out, kind, by_day, block, frozenset(omit), summary.requests, progress)
+        if first is None:
+            head = truth_of(description, built.campaigns, built.requests, built.world.calendar)
+            # Of the first block, only what others are built like.
+            first = replace(built, requests=concatenate([]), classes=[], campaigns=[])
+        ids = account_ids(size, built.seed)
+        lines += map(orjson.dumps, account_truths(ids, built.classes, built.campaigns, built.requests))
+        summary = summary.plus(built, files, written)
+    write_truth(out / "truth.json", head, lines)
+    return summary
+
+
+def _write(
+    built: BuiltWorld,
+    out: Path,
+    kind: Compression,
+    by_day: bool,
+    block: int,
+    omit: frozenset[str],
+    before: int,
+    progress: Progress | None,
+) -> tuple[list[Path], int]:
+    """Files and bytes of a block; `before` requests of other blocks are written already."""
+
+    def chunks() -> Iterator[tuple[npt.NDArray[np.int64], list[bytes]]]:
+        done = 0
+        for times, lines in Renderer(built.world, built.seed, omit).lines(built.requests):
+            yield times, lines
+            done += len(lines)
+            if progress is not None:
+                progress("requests", before + done, before + len(built.requests))
+
+    return write_lines(out, chunks(), kind, by_day, block)
 
 
 def _check(
-    days: int, start: datetime, requests_per_account: float, shared_infrastructure: float, omit: Sequence[str]
+    days: int,
+    start: datetime,
+    requests_per_account: float,
+    shared_infrastructure: float,
+    retries: float,
+    omit: Sequence[str],
 ) -> None:
     if not 1 <= days <= 366:
         raise UsageError(f"A world of {days} days is out of range; use 1 to 366.")
@@ -220,26 +295,9 @@ def _check(
         raise UsageError(f"{requests_per_account} requests per account is out of range; use 3 to 500.")
     if not 0 <= shared_infrastructure <= 1:
         raise UsageError(f"A shared infrastructure of {shared_infrastructure} is out of range; use 0 to 1.")
+    if not 0 <= retries <= 1:
+        raise UsageError(f"A share of retries of {retries} is out of range; use 0 to 1.")
     unknown = sorted(set(omit) - set(FIELDS) | set(omit) & set(REQUIRED))
     if unknown:
         optional = ", ".join(name for name in FIELDS if name not in REQUIRED)
         raise UsageError(f"The field '{unknown[0]}' cannot be left out; choose among {optional}.")
-
-
-def _summary(built: BuiltWorld, files: Sequence[Path], truth: Path, size: int) -> SimulationSummary:
-    total: npt.NDArray[np.int64] = np.bincount(built.requests.account, minlength=len(built.classes))
-    requests: Counter[str] = Counter()
-    for name, count in zip(built.classes, total.tolist(), strict=True):
-        requests[name] += count
-    return SimulationSummary(
-        files=tuple(files),
-        truth=truth,
-        requests=len(built.requests),
-        bytes=size,
-        accounts=len(built.classes),
-        harvesting_accounts=sum(len(campaign.accounts) for campaign in built.campaigns),
-        campaigns=len(built.campaigns),
-        strategies=tuple(campaign.strategy for campaign in built.campaigns),
-        accounts_by_class=dict(sorted(Counter(built.classes).items())),
-        requests_by_class=dict(sorted(requests.items())),
-    )

@@ -47,8 +47,10 @@ def write_lines(
     chunks: Iterable[tuple[npt.NDArray[np.int64], list[bytes]]],
     compression: Compression,
     by_day: bool,
+    part: int = 0,
 ) -> tuple[list[Path], int]:
-    """Writes the lines (in time order) and returns the files and the number of bytes before compression."""
+    """Writes the lines (in time order) and returns the files and the number of bytes before compression. Each part
+    of a large world has files of its own."""
     files: list[Path] = []
     written = 0
     name = ""
@@ -61,7 +63,7 @@ def write_lines(
             for first, last in zip([0, *edges.tolist()], [*edges.tolist(), len(lines)], strict=True):
                 if first == last:
                     continue
-                wanted = _name(int(times[first]), by_day) + _SUFFIX[compression]
+                wanted = _name(int(times[first]), by_day, part) + _SUFFIX[compression]
                 if sink is None or wanted != name:
                     stack.close()
                     name = wanted
@@ -73,7 +75,8 @@ def write_lines(
     return files, written
 
 
-def _name(time: int, by_day: bool) -> str:
+def _name(time: int, by_day: bool, part: int) -> str:
+    stem = f"requests-part{part + 1:03d}" if part else "requests"
     if not by_day:
-        return "requests.ndjson"
-    return f"requests-{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d}.ndjson"
+        return f"{stem}.ndjson"
+    return f"{stem}-{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d}.ndjson"
