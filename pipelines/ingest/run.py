@@ -194,7 +194,10 @@ def look(lake: Lake, source: Source, now_ms: int, health: "Health | None" = None
     except ScarecrowError as error:
         log.info("lag is not known at the moment: %s", error)
         return
-    write_looks(lake.path, found, now_ms)
+    try:
+        write_looks(lake.path, found, now_ms)
+    except OSError as error:
+        log.info("lag could not be noted: %s", error.strerror)
     if health is not None:
         health.lag(found)
 
