@@ -68,9 +68,9 @@ def habits_of(accounts: Accounts, evidence: Sequence[Evidence], rows: NDArray[np
     )
 
 
-def alike(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What the habits of each account say for one hand with the (other) members; float64[r], nats. members: places in
-    the rows of `habits`."""
+def alike(habits: Habits, members: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the habits of some accounts say for one hand with the (other) members; float64[at], nats. members, at:
+    places in the rows of `habits`, members ascending and all of them in `at`, ascending."""
     kinds = habits.bins.shape[1]
     each = np.arange(kinds)
     count = np.zeros((kinds, BINS + 1))
@@ -86,10 +86,10 @@ def alike(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
 
     table = nats(count, total[:, None], share)
     table[:, BINS] = 0.0
-    out = np.asarray(table[each, habits.bins].sum(axis=1))
+    out = np.asarray(table[each, habits.bins[at]].sum(axis=1))
     mine = habits.bins[members]
     own = nats(np.maximum(count[each, mine] - 1, 0), np.maximum(total - 1, 0)[None, :], share[each, mine])
-    out[members] = np.where(mine < BINS, own, 0.0).sum(axis=1)
+    out[np.searchsorted(at, members)] = np.where(mine < BINS, own, 0.0).sum(axis=1)
     return out
 
 

@@ -17,7 +17,7 @@ from pipelines.detect.alike import Habits, concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
 from pipelines.detect.communities import PHI_LIMIT, phi
 from pipelines.detect.evidence import Evidence
-from pipelines.detect.membership import STRICTNESS, Frame, Held, frame, grow
+from pipelines.detect.membership import Frame, Held, frame, grow
 
 SEEDS: Final = 150
 """Seeds that are grown, best first."""
@@ -173,11 +173,7 @@ def _grow_seeds(
         if any(np.isin(group.members, other).mean() > 0.6 for other in covered):
             continue
         covered.append(group.members)
-        tried = [
-            _measured(f, nearby, own, *found)
-            for strictness in STRICTNESS
-            if (found := grow(f, group.members, group.graph, strictness)) is not None
-        ]
+        tried = [_measured(f, nearby, own, *found) for found in grow(f, group.members, group.graph)]
         best = max(tried, key=lambda g: g.score, default=None)
         if best is not None and best.members.tobytes() not in seen:
             seen.add(best.members.tobytes())

@@ -36,6 +36,8 @@ USUAL_DUPLICATES: Final = 0.12
 ALIKE: Final = 0.7
 STRICTNESS: Final = (1.0, 0.2, 0.0)
 """Weights of a mean apart that are tried: strict for plain lists, lax for lists under cover."""
+LEAST_LINKED: Final = 0.02
+"""Share of the members to which an account must be linked to be looked at."""
 _STEPS: Final = 4
 SMALLEST: Final = 4
 
@@ -58,7 +60,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Held:
-    """Accounts held against a list. odds, ratio: float64[rows of the frame]."""
+    """Accounts held against a list. odds, ratio: float64[rows of the frame], -inf for accounts with hardly a link to
+    its members, which are not looked at."""
 
     odds: NDArray[np.float64]
     ratio: NDArray[np.float64]
@@ -107,21 +110,21 @@ def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the (other) members that each row is linked to, in the view that links it best; float64[rows]."""
+    """Share of the (other) members that each account is linked to, in the view that links it best;
+    float64[accounts]."""
     size = f.asked.shape[0]
     most = np.max(
         [np.bincount(graph.indices[entries_of(graph, members)], minlength=size) for graph in f.linked], axis=0
     )
     inside = np.zeros(size)
     inside[members] = 1.0
-    return np.asarray((most / np.maximum(len(members) - inside, 1))[f.rows])
+    return np.asarray(most / np.maximum(len(members) - inside, 1))
 
 
-def apart(f: Frame, members: NDArray[np.int64], view: int) -> NDArray[np.float64]:
-    """D2 of each row's mean from the members' centre in standard errors, clipped to -6..8; float64[rows]. A member is
-    taken out of the centre before it is measured."""
+def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """D2 of the means of some accounts from the members' centre in standard errors, clipped to -6..8; float64[rows]. A
+    member is taken out of the centre before it is measured."""
     v = f.same.graphs[view].vectors
-    rows = f.rows
     weight = np.minimum(v.n[members], HEAVIEST)
     total, mass = weight @ v.mean[members], max(float(weight.sum()), 1e-9)
     distance = ((v.mean[rows] - total / mass) ** 2).sum(axis=1)
@@ -138,44 +141,69 @@ def apart(f: Frame, members: NDArray[np.int64], view: int) -> NDArray[np.float64
     return np.asarray(np.clip(d2 / np.maximum(np.sqrt(2) * spread / n, 1e-9), -6, 8))
 
 
-def hold(f: Frame, members: NDArray[np.int64], view: int, strictness: float) -> Held:
-    """All rows of the frame held against the list of some members. A member's own prompts are taken out of it."""
+@dataclass(frozen=True)
+class _Reading:
+    """What does not depend on the view. at: int64[k], places of the accounts looked at in the rows of the frame.
+    ratio, odds: float64[k]."""
+
+    at: NDArray[np.int64]
+    ratio: NDArray[np.float64]
+    odds: NDArray[np.float64]
+
+
+def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
+    """The accounts with links to the members held against their list. A member's own prompts are taken out of it."""
     accounts = f.same.accounts
+    share = linked_share(f, members)
+    near = share >= LEAST_LINKED
+    near[members] = True
+    at = np.flatnonzero(near[f.rows])
+    rows = f.rows[at]
     fitted = fit_list(accounts.histogram, f.same.urn, members)
-    ratio, _ = ratios_to(accounts.histogram, f.same.urn, f.rows, fitted.cells)
-    place = np.minimum(np.searchsorted(f.rows, members), len(f.rows) - 1)
-    known = f.rows[place] == members
-    ratio[place[known]] = fitted.ratio[known]
-    shared = shared_with(f, members)[f.rows] - USUAL_DUPLICATES * f.long[f.rows] - 1
+    ratio, _ = ratios_to(accounts.histogram, f.same.urn, rows, fitted.cells)
+    ratio[np.searchsorted(rows, members)] = fitted.ratio
+    shared = shared_with(f, members)[rows] - USUAL_DUPLICATES * f.long[rows] - 1
     odds = (
         np.minimum(ratio, MOST_RATIO)
-        + LINKED * (linked_share(f, members) - 0.5)
-        + f.habit
-        + ALIKE * alike(f.habits, np.searchsorted(f.rows, members))
-        - (strictness * np.maximum(apart(f, members, view) - 1.5, 0) ** 2 if strictness else 0.0)
+        + LINKED * (share[rows] - 0.5)
+        + f.habit[at]
+        + ALIKE * alike(f.habits, np.searchsorted(f.rows, members), at)
         - np.clip(shared, 0, 12)
         - PRIOR
     )
-    return Held(odds, ratio)
+    return _Reading(at, ratio, odds)
 
 
-def grow(
-    f: Frame, seed: NDArray[np.int64], view: int, strictness: float
-) -> tuple[NDArray[np.int64], Held] | None:
-    """The list that a seed grows into: (members, all rows held against it); None when nothing is left.
+def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[tuple[NDArray[np.int64], Held]]:
+    """The lists that a seed grows into, one for each strictness that leaves any: (members, accounts held against it).
 
     Each step keeps whom the log-odds favour, at most doubling the group, so that a seed cannot run away in one step.
     """
-    members = np.intersect1d(seed, f.rows)
-    if len(members) < SMALLEST:
-        return None
-    held = hold(f, members, view, strictness)
-    for _ in range(_STEPS):
-        limit = max(2 * len(members), 12)
-        order = np.argsort(-held.odds, kind="stable")[:limit]
-        joined = np.sort(f.rows[order[held.odds[order] > 0]])
-        if len(joined) < SMALLEST or np.array_equal(joined, members):
-            break
-        members = joined
-        held = hold(f, members, view, strictness)
-    return members, held
+    read: dict[bytes, _Reading] = {}
+    seed = np.intersect1d(seed, f.rows)
+    if len(seed) < SMALLEST:
+        return []
+
+    def hold(members: NDArray[np.int64], strictness: float) -> Held:
+        reading = read.get(members.tobytes())
+        if reading is None:
+            reading = read[members.tobytes()] = _read(f, members)
+        odds, ratio = np.full(len(f.rows), -np.inf), np.full(len(f.rows), -np.inf)
+        odds[reading.at], ratio[reading.at] = reading.odds, reading.ratio
+        if strictness:
+            distance = apart(f, members, view, f.rows[reading.at])
+            odds[reading.at] -= strictness * np.maximum(distance - 1.5, 0) ** 2
+        return Held(odds, ratio)
+
+    grown = []
+    for strictness in STRICTNESS:
+        members, held = seed, hold(seed, strictness)
+        for _ in range(_STEPS):
+            likely = np.flatnonzero(held.odds > 0)
+            best_first = likely[np.argsort(-held.odds[likely], kind="stable")]
+            joined = np.sort(f.rows[best_first[: max(2 * len(members), 12)]])
+            if len(joined) < SMALLEST or np.array_equal(joined, members):
+                break
+            members, held = joined, hold(joined, strictness)
+        grown.append((members, held))
+    return grown

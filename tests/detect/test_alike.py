@@ -6,9 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipelines.detect.alike import BINS, MOST_AGAINST, MOST_FOR, alike, bin_habits, concentration
+from pipelines.detect.alike import BINS, MOST_AGAINST, MOST_FOR, Habits, alike, bin_habits, concentration
 
 RNG = np.random.default_rng(5)
+
+
+def everyone(habits: Habits, members: np.ndarray) -> np.ndarray:
+    return alike(habits, members, np.arange(len(habits.bins)))
 
 
 def test_bins_hold_equal_parts_and_equal_values_share_one() -> None:
@@ -22,7 +26,7 @@ def test_unknown_values_say_nothing() -> None:
     habits = bin_habits([known, np.full(400, np.nan)])
     only = bin_habits([known])
     members = np.arange(0, 40)
-    assert alike(habits, members) == pytest.approx(alike(only, members))
+    assert everyone(habits, members) == pytest.approx(everyone(only, members))
     assert concentration(habits, members) == pytest.approx(concentration(only, members))
 
 
@@ -30,10 +34,10 @@ def test_a_shared_habit_tells_members_from_others_and_an_unshared_one_does_not()
     volume = RNG.lognormal(3, 1, size=2000)
     hours = RNG.normal(size=2000)
     volume[:50] = 35.0
-    nats = alike(bin_habits([volume, hours]), np.arange(50))
+    nats = everyone(bin_habits([volume, hours]), np.arange(50))
     assert nats[:50].mean() > 0.8
     assert nats[50:].mean() < -0.5
-    unshared = alike(bin_habits([hours]), np.arange(50))
+    unshared = everyone(bin_habits([hours]), np.arange(50))
     assert abs(unshared[:50].mean()) < 0.3
 
 
@@ -42,8 +46,8 @@ def test_a_member_does_not_speak_for_itself() -> None:
     volume[:30] = 9.0
     volume[30] = -9.0  # the only one of its kind among the members
     habits = bin_habits([volume])
-    others = alike(habits, np.arange(30))[30]
-    assert alike(habits, np.arange(31))[30] == pytest.approx(others)
+    others = everyone(habits, np.arange(30))[30]
+    assert everyone(habits, np.arange(31))[30] == pytest.approx(others)
 
 
 def test_people_at_random_are_not_alike() -> None:
@@ -56,6 +60,6 @@ def test_people_at_random_are_not_alike() -> None:
 @given(arrays(np.float64, st.tuples(st.integers(2, 60)), elements=st.floats(-5, 5)), st.data())
 def test_what_one_habit_says_is_bounded(values: np.ndarray, data: st.DataObject) -> None:
     members = np.array(sorted(data.draw(st.sets(st.integers(0, len(values) - 1), min_size=1))))
-    nats = alike(bin_habits([values]), members)
+    nats = everyone(bin_habits([values]), members)
     assert nats.min() >= -MOST_AGAINST
     assert nats.max() <= MOST_FOR
