@@ -119,7 +119,7 @@ def _print_campaigns(evaluation: "Evaluation") -> None:
             "recall",
             "purity",
             "pieces",
-            "gone at first alert",
+            "gone at 3 in front",
             "gone when shown",
         ],
         [
