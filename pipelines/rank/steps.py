@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
@@ -35,6 +36,10 @@ Facts = Mapping[str, Any]
 """What a step tells of its result, for people."""
 _HOUR_SKETCHES: Final = ("cells", "models", "prompts")
 """What evidence and drift read by hour; everything else is read by account."""
+
+
+TOLD_ALL: Final = 50_000
+"""The most suspect accounts, which are told what is unavailable to them; members of campaigns are told too."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ def draft_mart(ranking: Ranking) -> Facts:
         "accounts": found.accounts,
         "campaigns": found.campaigns,
         "members": found.members,
-        "account_reasons": found.account_reasons,
+        "account_reasons": _told(found),
         "campaign_reasons": found.campaign_reasons,
         "links": links,
         "profiles": profiles,
@@ -229,6 +234,23 @@ STEPS: tuple[tuple[str, Callable[[Ranking], Facts]], ...] = (
     ("mart", publish_mart),
 )
 """Steps in order, named like their assets; checks stand between the last two."""
+
+
+def _told(found: Detection) -> pa.Table:
+    """The account reasons that go into the mart: all that count, and what is unavailable to those whom people look at.
+
+    What is unavailable is half of all reasons, and at a million accounts the mart would consist of little else.
+    """
+    accounts, reasons = found.accounts, found.account_reasons
+    if accounts.num_rows <= TOLD_ALL:
+        return reasons
+    score = accounts["score"].to_numpy()
+    least = np.partition(score, len(score) - TOLD_ALL)[len(score) - TOLD_ALL]
+    shown = accounts["account_id"].filter(pa.array(score >= least))
+    counts = pc.not_equal(reasons["contribution"], 0.0)
+    is_shown = pc.is_in(reasons["id"], value_set=shown.combine_chunks())
+    is_member = pc.is_in(reasons["id"], value_set=found.members["account_id"].combine_chunks())
+    return reasons.filter(pc.or_(counts, pc.or_(is_shown, is_member)))
 
 
 def _shared(links: Any, horizon: Horizon, schema: pa.Schema) -> pa.Table:

@@ -150,3 +150,22 @@ def test_every_relation_and_column_has_a_comment(mart: Path) -> None:
     assert tables
     assert all(comment for _, comment in tables)
     assert silent == []
+
+
+def test_of_very_many_accounts_only_the_first_are_told_what_is_unavailable(
+    mart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.rank.steps.TOLD_ALL", 50)
+    path = tmp_path / "mart.duckdb"
+    run(ranking(small_world()[1], path))
+    question = "SELECT id, reason, contribution FROM account_reasons WHERE contribution <> 0 ORDER BY ALL"
+    silent = "SELECT count(DISTINCT id), count(*) FROM account_reasons WHERE contribution = 0"
+    with open_mart(str(path)) as few, open_mart(str(mart)) as every:
+        assert few.rows(question) == every.rows(question)
+        assert few.rows(silent)[0][1] < every.rows(silent)[0][1] / 2
+        shown = few.rows(
+            "SELECT account_id FROM suspect_accounts WHERE rank <= 50 OR campaign_id IS NOT NULL"
+        )
+        told = few.rows("SELECT DISTINCT id FROM account_reasons WHERE contribution = 0")
+        assert {name for (name,) in told} <= {name for (name,) in shown}
+        assert len(told) > 40
