@@ -56,13 +56,15 @@ def asset_of(table: str) -> dg.AssetKey | None:
 
 
 def lineage(model: Model) -> dg.TableColumnLineage:
-    """Where each column of a model comes from."""
+    """Where each column of a model comes from; two tables of one asset are one origin."""
     return dg.TableColumnLineage(
         {
             column: [
                 dg.TableColumnDep(key, origin)
-                for table, origin in sorted(origins)
-                if (key := asset_of(table)) is not None
+                for key, origin in dict.fromkeys(
+                    (asset_of(table), origin) for table, origin in sorted(origins)
+                )
+                if key is not None
             ]
             for column, origins in model.columns.items()
         }
