@@ -1,4 +1,4 @@
-"""Real ingest processes that cost half a second: `scarecrow ingest` in forks of a server that has imported it.
+"""Real processes that cost half a second: `scarecrow ingest` (or `compact`) in forks of a server that imported it.
 
 Each is a process of its own with its own connections, table handles and threads; the server it is forked from has
 imported modules and nothing else. What is different from a shell's `scarecrow ingest` is where its imports come
@@ -59,7 +59,7 @@ def _small_cycles(cycle_bytes: int) -> None:
     run.run_cycle = told
 
 
-def _ingest(
+def _command(
     arguments: Sequence[str], environment: Mapping[str, str], log: Path, cycle_bytes: int, armed: Arm | None
 ) -> None:
     """The target of a process."""
@@ -75,15 +75,15 @@ def _ingest(
         arm(armed)
     from pipelines.cli.app import run
 
-    code = run(["ingest", *arguments])
+    code = run(arguments)
     sys.stdout.flush()
     # Not `sys.exit`: what remains is the server's, not this command's.
     os._exit(code)
 
 
 @dataclass
-class Ingest:
-    """One ingest process."""
+class Command:
+    """One process."""
 
     process: ForkServerProcess
     log: Path
@@ -94,7 +94,7 @@ class Ingest:
         code = self.process.exitcode
         if code is None:
             self.end()
-            raise AssertionError(f"an ingest did not end within {seconds:g} s: {self.said()[-2000:]}")
+            raise AssertionError(f"a command did not end within {seconds:g} s: {self.said()[-2000:]}")
         return code
 
     def send(self, number: signal.Signals) -> bool:
@@ -155,15 +155,17 @@ def _forked(target: Callable[..., None], args: tuple[object, ...]) -> ForkServer
     return process
 
 
-def start_ingest(
+def start_command(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     log: Path,
     cycle_bytes: int,
     armed: Arm | None = None,
-) -> Ingest:
-    """Starts `scarecrow ingest` with these arguments. cycle_bytes: about what it commits at once."""
-    return Ingest(_forked(_ingest, (list(arguments), dict(environment), log, cycle_bytes, armed)), log)
+) -> Command:
+    """Starts `scarecrow` with these arguments, the name of the command first. cycle_bytes: about what an ingest
+    commits at once.
+    """
+    return Command(_forked(_command, (list(arguments), dict(environment), log, cycle_bytes, armed)), log)
 
 
 def start_producer(*args: object) -> ForkServerProcess:
