@@ -187,7 +187,7 @@ def _watch(
 def run(folder: Path, minutes: float, rate: int, accounts: int, console: Console) -> dict[str, Any]:
     """The whole benchmark in `folder`, with a broker of its own."""
     log, lake = folder / "log.ndjson", folder / "lake"
-    records = min(400_000, int(rate * 60 * minutes))
+    records = min(150_000, int(rate * 60 * minutes))
     write_traffic(log, records, accounts, 1.0)
     console.print("ingesting the file (fits the prompt map, compiles the kernels)")
     first = folder / "first"
@@ -209,7 +209,7 @@ def run(folder: Path, minutes: float, rate: int, accounts: int, console: Console
         out = (folder / "ingest.log").open("wb")
         follower = subprocess.Popen(
             [*SCARECROW, "ingest", "--source", address, "--lake", str(lake), "--follow", "--health-port", str(port)],
-            cwd=ROOT, stdout=out, stderr=out,
+            cwd=ROOT, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
         running.append(follower)
         while _asked(port, "/healthz")[0] != 200:
@@ -222,7 +222,7 @@ def run(folder: Path, minutes: float, rate: int, accounts: int, console: Console
         producer = subprocess.Popen(
             [*SCARECROW, "produce", str(log), "--to", address, "--rate", str(rate), "--shift", "sent",
              "--repeat", str(repeat), "--quiet"],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=out,
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=out, start_new_session=True,
         )  # fmt: skip
         running.append(producer)
         load = os.getloadavg()[0]
@@ -307,6 +307,8 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder without it")
     given = parser.parse_args()
+    # What was started is ended, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="scarecrow-follow-") as scratch:
         folder = given.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
