@@ -26,9 +26,11 @@ PRIOR: Final = 4.0
 """Members' worth of the population that each group starts from."""
 MOST_FOR: Final = 1.0
 MOST_AGAINST: Final = 2.0
-_FAMILIES: Final = ("tempo", "systematicity", "elicitation")
-_DOUBLE: Final = ("first_turns",)
-"""Evidence that `Accounts` has too."""
+_HABITS: Final = (
+    "no_idle_period", "hour_of_week_entropy_nats", "burstiness", "ramp", "throttle_share", "model_move",
+    "conversations", "without_replacement", "ordered_sweeps", "probe_then_scale",
+)  # fmt: skip
+"""Evidence that says how an account works, not what it asks: people who ask the same share templates too."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,8 @@ def bin_habits(values: Sequence[NDArray[np.float64]]) -> Habits:
 
 
 def habits_of(accounts: Accounts, evidence: Sequence[Evidence], rows: NDArray[np.int64]) -> Habits:
-    """The habits of some accounts: volume, first turns, and what the families of tempo, systematicity and elicitation
-    measure."""
-    measured = [e.values for e in evidence if e.family in _FAMILIES and e.reason not in _DOUBLE]
+    """The habits of some accounts: volume, first turns, and the evidence that says how they work."""
+    measured = [e.values for e in evidence if e.reason in _HABITS]
     return bin_habits(
         [habit[rows] for habit in (accounts.requests.astype(np.float64), accounts.first_turns, *measured)]
     )

@@ -120,7 +120,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
             0.5 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
             "see the reasons of the members",
         ),
-        Reason("alike_habits", m["alike"], 0.15 * (float(np.clip(m["alike"], 0, 14)) - 8), "one team works alike"),
+        Reason("alike_habits", m["alike"], 0.3 * (float(np.clip(m["alike"], 0, 10)) - 5), "one team works alike"),
         Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
