@@ -74,7 +74,7 @@ def test_killed_at_every_step(broker: Broker, play: Play, phases: Callable[[int,
 @pytest.mark.timeout(10_800)
 def test_killed_at_random(broker: Broker, play: Play, phases: Callable[[int, int], int]) -> None:
     def phase(faults: FaultRun) -> None:
-        for _ in range(phases(5, 25)):
+        for _ in range(phases(7, 25)):
             faults.kill_at_random()
 
     for number in range(phases(1, 10)):
@@ -96,9 +96,8 @@ def test_zombies_and_races(broker: Broker, play: Play, phases: Callable[[int, in
 @pytest.mark.timeout(10_800)
 def test_compaction_is_killed(broker: Broker, play: Play, phases: Callable[[int, int], int]) -> None:
     def phase(faults: FaultRun) -> None:
-        for _ in range(phases(3, 20)):
-            faults.compaction()
-            faults.kill_at_random()
+        for _ in range(phases(3, 12)):
+            faults.kill_compaction()
 
     for number in range(phases(1, 3)):
         play(broker, "compacted", phase, number)

@@ -5,14 +5,14 @@ import importlib
 from tests.kafka.faults.dying import die_with_parent
 
 MODULES = (
-    "apache_beam.runners.portability.fn_api_runner.fn_runner",
     "deltalake",
+    "pipelines.ingest.run",
     "pipelines.cli.app",
     "pipelines.cli.ingest",
     "pipelines.cli.progress",
     "pipelines.ingest.kafka",
-    "pipelines.ingest.run",
-    "tests.kafka.faults.producer",
+    "tests.kafka.faults.ingests",
+    "apache_beam.runners.portability.fn_api_runner.fn_runner",
 )
 
 for _module in MODULES:

@@ -23,7 +23,7 @@ from tests.kafka.faults.ingests import HASH_KEY, PATIENCE_SECONDS, Command, star
 from tests.kafka.faults.network import Namespaces
 from tests.kafka.faults.oracle import check_lake, check_ledger, look, read_log
 from tests.kafka.faults.producer import read_ledger
-from tests.kafka.faults.steps import BEFORE_COMMIT, Arm
+from tests.kafka.faults.steps import BEFORE_COMMIT, OF_COMPACTION, Arm
 
 _ATTEMPTS = 30
 _FOLLOWED_SHARE = 0.4
@@ -186,31 +186,33 @@ class FaultRun:
             "race", f"{one.cycles()} and {two.cycles()} commits, {one.conflicts() + two.conflicts()} refused"
         )
 
-    def compaction(self) -> None:
-        """A compaction beside a follower that keeps writing to the same hours; most are killed in the middle."""
-        follower = self.ingest(follow=True)
-        follower.waited_for(1)
-        log = self.folder / f"compact-{len(self.done)}.log"
-        compaction = start_command(["compact", "--lake", str(self.lake.path)], {}, log, 0)
-        try:
-            time.sleep(self.rng.uniform(0.2, 1.5))
-            killed = self.rng.random() < 0.7 and compaction.kill()
-            code = compaction.wait()
-        finally:
-            compaction.end()
-        self._let_go(follower)
-        if killed:
-            self.hit("compaction killed", f"beside {follower.cycles()} commits")
-            return
-        # It may give way to the follower, and says so.
-        assert code == 0 or "hours that are closed" in compaction.said(), compaction.said()
-        self.done.append("compaction: " + compaction.said().strip().splitlines()[-1])
-        self.check()
+    def kill_compaction(self) -> None:
+        """SIGKILL of a compaction at a named step, beside a follower that keeps writing to the same hours."""
+        for _ in range(_ATTEMPTS):
+            follower = self.ingest(follow=True)
+            follower.waited_for(2)
+            armed = Arm(
+                self.rng.choice(OF_COMPACTION), self.rng.choice(("before", "after")), self.rng.randrange(1, 3)
+            )
+            log = self.folder / f"compact-{self.rng.getrandbits(32)}.log"
+            compaction = start_command(["compact", "--lake", str(self.lake.path)], {}, log, 0, armed)
+            try:
+                code = compaction.wait()
+            finally:
+                compaction.end()
+            self._let_go(follower)
+            if code == -armed.signal:
+                self.hit("compaction killed", f"{armed}, beside {follower.cycles()} commits")
+                return
+            # Done before it came to that, or it gave way to the follower, and said so.
+            assert code == 0 or "hours that are closed" in compaction.said(), compaction.said()
+            self.check()
+        raise AssertionError("no compaction was killed")
 
     def full_disk(self, disk: SmallDisk) -> None:
         """The lake's disk fills up under an ingest, which fails; with space again another one goes on."""
         for _ in range(_ATTEMPTS):
-            leave = int(2 ** self.rng.uniform(10, 17.5))
+            leave = int(2 ** self.rng.uniform(10, 19))
             disk.fill(leave)
             ingest = self.ingest(follow=self.rng.random() < _FOLLOWED_SHARE)
             deadline = time.monotonic() + 5

@@ -37,6 +37,15 @@ BEFORE_COMMIT = STEPS[
 ]
 """Between the plan and the commit: where a process that sleeps wakes as a zombie."""
 
+OF_COMPACTION = (
+    "pipelines.lake.compact:_folded",
+    "pipelines.lake.compact:_replace",
+    "deltalake:DeltaTable.create_write_transaction",
+    "deltalake:DeltaTable.vacuum",
+    "deltalake:DeltaTable.create_checkpoint",
+    "pipelines.lake.compact:_sweep",
+)
+
 Moment = Literal["before", "after"]
 
 
