@@ -215,9 +215,10 @@ class FaultRun:
             leave = int(2 ** self.rng.uniform(10, 19))
             disk.fill(leave)
             ingest = self.ingest(follow=self.rng.random() < _FOLLOWED_SHARE)
-            deadline = time.monotonic() + 5
-            while ingest.process.exitcode is None and time.monotonic() < deadline:
-                time.sleep(0.05)
+            eventually(
+                lambda: ingest.process.exitcode is not None or ingest.cycles() > 2,  # noqa: B023
+                PATIENCE_SECONDS,
+            )
             free = disk.free_bytes()
             disk.empty()
             ingest.send(signal.SIGTERM)
