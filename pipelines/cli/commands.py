@@ -39,6 +39,7 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "explain", "Why an account or campaign stands where it does.", "explain:explain_command", _FINDINGS
     ),
+    CommandSpec("ask", "Ten questions of analysts by number, or any SQL.", "ask:ask_command", _FINDINGS),
     CommandSpec("label", "Record what a person decided.", "label:label_command", _FINDINGS),
     CommandSpec("diff", "What another mart ranks differently, and why.", "diff:diff_command", _FINDINGS),
     CommandSpec("report", "One self-contained HTML page.", "report:report_command", _FINDINGS),

@@ -51,7 +51,14 @@ def trace_command(
         from pipelines.canary.registry import read
         from pipelines.cli.canary import REGISTRY
 
-        found = trace_answers(read(canaries or REGISTRY, key), suspect_shingles(suspect, key))
+        registry = canaries or REGISTRY
+        answers = read(registry, key)
+        if not answers:
+            raise UsageError(
+                f"the registry {registry} holds no answers, so that nothing could be found; "
+                "register them with `scarecrow canary register FILE`"
+            )
+        found = trace_answers(answers, suspect_shingles(suspect, key))
         unit = "answers"
     if as_json:
         print_json(asdict(found))

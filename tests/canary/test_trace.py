@@ -194,6 +194,10 @@ def test_the_commands(
     Path("suspect.jsonl").write_text("".join(json.dumps({"o": g["text"]}) + "\n" for g in given[:-30]))
     assert run(["trace", "suspect.jsonl"]) == 2
     assert "scarecrow canary register" in capsys.readouterr().err
+    Path("none.jsonl").write_text("")
+    assert run(["canary", "register", "none.jsonl", "--canaries", "empty.sqlite"]) == 0
+    assert run(["trace", "suspect.jsonl", "--canaries", "empty.sqlite"]) == 2  # "nobody" would be no answer
+    assert "empty.sqlite holds no answers" in capsys.readouterr().err
     assert run(["canary", "register", "given.jsonl"]) == 0
     assert f"{3 * len(HOSTILE) + 30} answers registered" in capsys.readouterr().out
     assert run(["canary", "show"]) == 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -152,3 +153,31 @@ def test_hostile_ids_are_inert_when_explained(hostile_mart: Path, capsys: pytest
 def test_hostile_ids_changed_nothing(hostile_mart: Path) -> None:
     with duckdb.connect(str(hostile_mart), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM suspect_accounts").fetchall() == [(160,)]
+
+
+def test_hostile_ids_are_inert_when_marts_are_compared(
+    hostile_mart: Path, mart_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["diff", str(mart_file), str(hostile_mart), "--top", "200"]) == 0
+    out = capsys.readouterr().out
+    assert "entered" in out
+    assert dangerous(out) == set()
+    assert run(["diff", str(hostile_mart), str(mart_file), "--top", "200", "--json"]) == 0
+    assert capsys.readouterr().out.isascii()
+
+
+def test_hostile_ids_are_inert_in_what_would_be_told_and_in_labels(
+    hostile_mart: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mart = shutil.copyfile(hostile_mart, tmp_path / "mart.duckdb")
+    with duckdb.connect(str(mart)) as connection:
+        connection.execute("UPDATE suspect_accounts SET confidence = 'medium', score = 20 - rank / 1000")
+        connection.execute("UPDATE account_reasons SET contribution = 0.5 WHERE contribution < 0.5")
+    assert run(["alert", "--dry-run", "--mart", str(mart)]) == 0
+    out = capsys.readouterr().out
+    assert "would tell: " in out
+    assert dangerous(out) == set()
+    for text in HOSTILE:
+        arguments = ["--by", text, "--reason", text, "--kind", "account", "--mart", str(mart)]
+        assert run(["label", *arguments, "--", text, "suspicious"]) == 0
+        assert dangerous(capsys.readouterr().out) == set()
