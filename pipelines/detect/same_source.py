@@ -152,11 +152,14 @@ def vectors(histogram: csr_matrix, z: NDArray[np.float64]) -> Vectors:
 
 def pair_d2(v: Vectors, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
     """D2 of the pairs (a, b)."""
-    d2: NDArray[np.float64] = (
-        ((v.mean[a] - v.mean[b]) ** 2).sum(axis=1)
-        - v.trace[a] / np.maximum(v.n[a], 1)
-        - v.trace[b] / np.maximum(v.n[b], 1)
-    )
+    d2: NDArray[np.float64] = np.empty(len(a))
+    for begin in range(0, len(a), _SAMPLE_PAIRS):  # so that memory is bounded
+        one, other = a[begin : begin + _SAMPLE_PAIRS], b[begin : begin + _SAMPLE_PAIRS]
+        d2[begin : begin + _SAMPLE_PAIRS] = (
+            ((v.mean[one] - v.mean[other]) ** 2).sum(axis=1)
+            - v.trace[one] / np.maximum(v.n[one], 1)
+            - v.trace[other] / np.maximum(v.n[other], 1)
+        )
     return d2
 
 
@@ -315,9 +318,10 @@ def _collect(
 
 
 def sampled_weights(v: Vectors, factor: BayesFactor, seed: int = 1) -> NDArray[np.float64]:
-    """Log Bayes factors of random pairs."""
+    """Log Bayes factors of random pairs; of very many accounts, where links are rare, of ten times as many pairs."""
     rng = np.random.default_rng(seed)
-    a, b = (rng.integers(0, len(v.n), _SAMPLE_PAIRS) for _ in range(2))
+    pairs = _SAMPLE_PAIRS if len(v.n) <= EXACT else 10 * _SAMPLE_PAIRS
+    a, b = (rng.integers(0, len(v.n), pairs) for _ in range(2))
     a, b = a[a != b], b[a != b]
     return _weights(
         pair_d2(v, a, b), v.noise[a] + v.noise[b], factor.se, factor.low, factor.step, factor.table

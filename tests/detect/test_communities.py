@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.detect.communities import cut, leiden, phi, split
+from pipelines.detect.communities import LINKS_PER_ACCOUNT, cut, leiden, phi, split, strongest
 from pipelines.detect.same_source import Links, vectors
 from tests.detect.test_same_source import CELLS, centroids, histograms
 
@@ -55,3 +55,16 @@ def test_two_lists_are_cut_apart_and_one_list_is_not() -> None:
     leaves = [p.members.tolist() for p in parts if p.parent == 0]
     assert sorted(leaves) == [list(range(30)), list(range(30, 60))]
     assert len(cut(v.take(np.arange(30)), [np.arange(30)])) == 1
+
+
+def test_of_very_many_links_the_strongest_are_kept_and_few_links_are_left_alone() -> None:
+    rng = np.random.default_rng(4)
+    a, b = np.triu_indices(400, 1)
+    links = Links(a, b, np.round(rng.random(len(a)), 3), np.zeros(len(a)))
+    assert strongest(links, len(a)) is links
+    kept = strongest(links, 10_000)
+    # At least as many as each account may have, and ties with the weakest of them.
+    assert 10_000 <= len(kept.a) < 10_000 + 400
+    assert kept.weight.min() > np.sort(links.weight)[::-1][len(kept.a)]
+    assert len(strongest(links, 100).a) >= 400 * LINKS_PER_ACCOUNT
+    assert np.all(np.diff(kept.a << 32 | kept.b) > 0)
