@@ -248,7 +248,13 @@ def run(folder: Path, minutes: float, rate: int, accounts: int, console: Console
             for _, moved in _commits(lake):
                 position |= moved
             time.sleep(1)
-        metrics = _asked(port, "/metrics")[1]
+        # A cycle is counted a moment after its commit is seen.
+        metrics = ""
+        while (
+            sum(_metric(metrics, "scarecrow_records_total")) < sum(ends.values()) and time.time() < deadline
+        ):
+            time.sleep(1)
+            metrics = _asked(port, "/metrics")[1]
         asked_at = time.time()
         follower.send_signal(signal.SIGTERM)
         follower.wait(60)
