@@ -31,6 +31,7 @@ from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import fold, from_arrow, to_arrow
 from pipelines.lake.commit import HOOKS, newest_chain, stand
 from pipelines.lake.live import HourFile, by_day, day_files, fingerprint, hour_files
+from pipelines.lake.space import telling_full_disk
 from pipelines.lake.tables import Lake, read, table_schema
 from pipelines.lake.write import day_partition, hour_partition, sync, write
 from schemas.account_hour import ACCOUNT_DAYS, ACCOUNT_HOURS, REJECTS
@@ -73,7 +74,7 @@ def compact(
     options = options or CompactOptions()
     report = CompactReport()
     lake.hours()
-    with _maintenance(lake):
+    with telling_full_disk(lake.path), _maintenance(lake):
         closed = now_ms // _HOUR_MS - options.lateness_hours
         _fold_hours(lake, closed, now_ms, report, progress)
         _fold_days(lake, closed, now_ms, report, progress)
