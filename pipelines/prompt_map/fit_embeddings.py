@@ -16,8 +16,10 @@ def fit_embeddings(sample: NDArray[np.float32], seed: int = 0) -> FittedMap:
     """Fit a map to distinct embeddings, float32[n, length], none of them all zero.
 
     Vectors are scaled to length 1, the mean is subtracted (most embedding models put everything into a narrow cone,
-    Ethayarajh 2019), the 64 leading principal components are kept, and the result is scaled to length 1 again. The
-    same sample gives the same map, bit for bit. Raises ScarecrowError when there are too few, or all are the same.
+    Ethayarajh 2019), the 64 leading principal components are kept, and the result is scaled to length 1 again. They
+    are not whitened: with 128-dimensional embeddings of a log of 5,000 accounts, 4.4 % of pairs of unrelated people
+    pass for one source as it is (median D2 .135, as with text), 6.3 % half whitened, 9.4 % whitened. The same sample
+    gives the same map, bit for bit. Raises ScarecrowError when there are too few, or all are the same.
     """
     from scipy.linalg import eigh
     from threadpoolctl import threadpool_limits
