@@ -53,11 +53,13 @@ kafka-demo: install
 	$(BIN)/python -m infra.kafka.down --data build/kafka --delete; exit $$code
 
 kafka-demo-steps:
-	$(BIN)/scarecrow simulate --out build/kafka-demo/log --accounts 800 --seed 7
+	$(BIN)/scarecrow simulate --out build/kafka-demo/log --accounts 800 --seed 7 \
+		--strategy round_robin:18 --strategy paraphrased_templates:15
 	$(BIN)/scarecrow produce build/kafka-demo/log/requests.ndjson --to kafka://127.0.0.1:19092/llm-requests --create 4
 	$(BIN)/scarecrow ingest --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
 	$(BIN)/scarecrow lag --source kafka://127.0.0.1:19092/llm-requests --lake build/kafka-demo/lake
 	$(BIN)/scarecrow rank --lake build/kafka-demo/lake --mart build/kafka-demo/mart.duckdb
+	$(BIN)/scarecrow campaigns --mart build/kafka-demo/mart.duckdb
 	$(BIN)/scarecrow suspects --mart build/kafka-demo/mart.duckdb
 
 # Dagster with Postgres on a host (infra/RUNBOOK.md): a lock of its own, since dagster-postgres names one version of Dagster.
