@@ -154,7 +154,9 @@ class FileSource:
 
     def places(self, committed: Committed) -> dict[str, str]:
         """Path of each file that the source names now by app_id, those that are read to their end included."""
-        files = [self._identify(path, committed, even_complete=True) for path in self.paths() if path != STDIN]
+        files = [
+            self._identify(path, committed, even_complete=True) for path in self.paths() if path != STDIN
+        ]
         return {file.app_id: file.path for file in files if file is not None}
 
     def _identify(self, path: str, committed: Committed, even_complete: bool = False) -> _File | None:

@@ -164,7 +164,9 @@ def ingest(
                     told = chosen.version
                     on_map(chosen)
                 options = replace(options, map_version=chosen.version)
-            report = _patiently(follow, stop, health, _cycle, lake, source, options, seen, now, before_commit, ahead)
+            report = _patiently(
+                follow, stop, health, _cycle, lake, source, options, seen, now, before_commit, ahead
+            )
             if report is not None:
                 totals.add(report)
                 on_cycle(report, totals)
