@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from dagster_project.definitions import defs
-from dagster_project.defs.describe import DRAFT
+from dagster_project.defs.describe import DRAFT, lineage
+from dagster_project.sql_models import Model, models
 from schemas.mart import FAMILIES, MART
 
 SNAPSHOT = Path(__file__).parent / "graph.json"
@@ -71,6 +72,13 @@ def test_relations_carry_their_columns(relation: object) -> None:
     columns = relation.columns  # type: ignore[attr-defined]
     assert [c.name for c in schema.columns] == [c.name for c in columns]
     assert all(c.description for c in schema.columns)
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+def test_the_origin_of_every_column_is_told_once(model: Model) -> None:
+    told = lineage(model).deps_by_column  # it raises when one is told twice
+    assert set(told) == set(model.columns)
+    assert all(GRAPH.has(origin.asset_key) for origins in told.values() for origin in origins)
 
 
 def test_every_family_but_group_is_an_asset() -> None:
