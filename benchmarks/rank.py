@@ -136,14 +136,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scarecrow-rank-") as temporary:
         folder = given.lakes or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        found = {accounts: measure(accounts, given.days, folder) for accounts in sizes}
+        found = {}
+        for accounts in sizes:
+            found[accounts] = measure(accounts, given.days, folder)
+            told = {
+                key: found[accounts][key]
+                for key in ("seconds", "cpu_seconds", "steps_cpu", "max_rss_mib", "load")
+            }
+            print(f"{accounts:,} accounts: {json.dumps(told)}", flush=True)
     show(found)
     grown = exponent({accounts: figures["cpu_seconds"] for accounts, figures in found.items()})
-    told = {
+    figures = {
         key: {str(accounts): figures[key] for accounts, figures in found.items()}
         for key in ("seconds", "cpu_seconds", "steps", "steps_cpu", "max_rss_mib", "load")
     }
-    print(json.dumps(told | {"exponent": None if grown is None else round(grown, 3)}))
+    print(json.dumps(figures | {"exponent": None if grown is None else round(grown, 3)}))
 
 
 if __name__ == "__main__":
