@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.ingest.memory import buffer, give_back
 from pipelines.ingest.scan import SCAN_REASONS, Spans
 from pipelines.ingest.simd import kernel
 from pipelines.ingest.source import Block
@@ -358,6 +359,7 @@ class Decoded:
 
     spans: text fields. numbers: float64[F, n], NaN where absent. event_times, created_times: int64[n] epoch
     ms, created -1 where absent. errors: int32[n], 0 = valid. vectors: embeddings, None when no record has one.
+    held: what the numbers lie in.
     """
 
     spans: Spans
@@ -366,6 +368,14 @@ class Decoded:
     created_times: NDArray[np.int64]
     errors: NDArray[np.int32]
     vectors: Vectors | None = None
+    held: NDArray[np.uint8] | None = None
+
+    def release(self) -> None:
+        """Give the buffers to the next block; nothing of the spans and numbers may be looked at afterwards."""
+        give_back(self.spans.text)
+        give_back(self.spans.columns)
+        if self.held is not None:
+            give_back(self.held)
 
     @property
     def valid(self) -> NDArray[np.int64]:
@@ -393,7 +403,10 @@ def decode(block: Block, now_ms: int, content_free: bool = False, embedding_leng
     embedding_length: numbers that each embedding must have, 0 for any.
     """
     spans = Spans(block)
-    numbers = np.full((len(FIELDS), len(block)), np.nan)
+    cells = len(FIELDS) * len(block)
+    held = buffer(8 * cells)
+    numbers = held[: 8 * cells].view(np.float64).reshape(len(FIELDS), len(block))
+    numbers.fill(np.nan)
     times = np.full((2, len(block)), -1, dtype=np.int64)
     _check(
         spans.text, spans.begins, spans.sizes, spans.kinds, spans.errors, numbers, times,
@@ -402,4 +415,4 @@ def decode(block: Block, now_ms: int, content_free: bool = False, embedding_leng
         (EVENT_ID, ACCOUNT_ID, PROMPT, EMBEDDING), MAX_ID_BYTES, MAX_PROMPT_BYTES,
     )  # fmt: skip
     vectors = _decode_vectors(spans, embedding_length)
-    return Decoded(spans, numbers, times[0], times[1], spans.errors, vectors)
+    return Decoded(spans, numbers, times[0], times[1], spans.errors, vectors, held)

@@ -9,9 +9,9 @@ from typing import Final
 from pipelines.ingest.fold import Rows, concat, fold
 from pipelines.ingest.requests import Map, Requests, fold_requests
 
-MOST_ROWS: Final = 100_000
+MOST_ROWS: Final = 1 << 16
 """Rows that are folded together before they are handed on."""
-MOST_REQUESTS: Final = 1 << 18
+MOST_REQUESTS: Final = 1 << 17
 """Requests that wait for a fold, of some 300 bytes each. The more, the fewer rows are folded twice."""
 
 

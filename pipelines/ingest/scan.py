@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.ingest.memory import buffer
 from pipelines.ingest.simd import PADDING, kernel, plain_bytes, word_at
 from pipelines.ingest.source import Block, room
 from pipelines.ingest.unescape import unescape, unescape_all
@@ -454,7 +455,7 @@ class Spans:
 
     text: uint8 buffer that holds the records as they came and, behind them, strings whose escapes are resolved.
     begins: int64[F, n]; sizes: int32[F, n] bytes; kinds: uint8[F, n], one of the constants above (of valid records
-    none is ESCAPED); errors: int32[n]. F follows `schemas.request.FIELDS`.
+    none is ESCAPED); errors: int32[n]. F follows `schemas.request.FIELDS`. columns: what they lie in.
     """
 
     def __init__(self, block: Block) -> None:
@@ -467,9 +468,12 @@ class Spans:
         spare = size + PADDING
         self.text[size:spare] = 0
         shape = (len(FIELDS), len(block))
-        self.begins = np.zeros(shape, dtype=np.int64)
-        self.sizes = np.zeros(shape, dtype=np.int32)
-        self.kinds = np.zeros(shape, dtype=np.uint8)
+        cells = len(FIELDS) * len(block)
+        self.columns = buffer(13 * cells)
+        self.columns[: 13 * cells] = 0
+        self.begins = self.columns[: 8 * cells].view(np.int64).reshape(shape)
+        self.sizes = self.columns[8 * cells : 12 * cells].view(np.int32).reshape(shape)
+        self.kinds = self.columns[12 * cells : 13 * cells].reshape(shape)
         self.errors = np.zeros(len(block), dtype=np.int32)
         _scan(
             self.text, block.starts, block.ends, self.begins, self.sizes, self.kinds, self.errors,

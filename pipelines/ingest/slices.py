@@ -18,6 +18,7 @@ from pipelines.ingest.fold import Rows
 from pipelines.ingest.folder import Folder
 from pipelines.ingest.formats import Format
 from pipelines.ingest.measure import HashKeys, event_hashes, measure_requests
+from pipelines.ingest.memory import give_back
 from pipelines.ingest.redact import shape
 from pipelines.ingest.requests import Requests
 from pipelines.ingest.source import Block, RawReject, Slice, Source
@@ -116,6 +117,7 @@ def _wanted(decoded: Decoded, rows: NDArray[np.int64], context: Context) -> NDAr
 
 
 def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _Measured:
+    """Measure one block, which is used up: its buffer goes to the next one."""
     records, origins, refused, skipped = native(block, context.log_format)
     # What a client or gateway logged without its text was a call all the same; only the native record must have it.
     content_free = context.content_free or context.log_format is not None
@@ -132,7 +134,7 @@ def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _
     rejects += [_reject(block, line, why) for line, why in refused]
     rejects += [_raw_reject(block, raw) for raw in block.rejects]
     kinds = decoded.spans.kinds[_PRESENCE_FIELDS][:, chosen]
-    return _Measured(
+    measured = _Measured(
         measure_requests(decoded, chosen, context.map_version, context.quantiser, context.keys)
         if len(chosen)
         else None,
@@ -147,6 +149,10 @@ def _measure_block(block: Block, context: Context, drop: NDArray[np.int64]) -> _
         len(block.payload),
         block.lost,
     )
+    decoded.release()
+    if block.text is not None and records is not block:
+        give_back(block.text)
+    return measured
 
 
 def _reject(block: Block, index: int, why: str) -> tuple[int, int, str, bytes]:

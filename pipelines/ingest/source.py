@@ -10,6 +10,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.ingest.memory import buffer
+
 Committed = Callable[[str], int | None]
 """Maps an app_id to the position up to which the lake holds it; None when it has never been seen."""
 
@@ -49,7 +51,7 @@ SPARE: Final = 1024
 def room(size: int) -> NDArray[np.uint8]:
     """A buffer for `size` bytes of records, and what the scanner needs behind them: as much again for strings whose
     escapes are resolved. What is not touched costs no memory."""
-    return np.empty(2 * size + SPARE, dtype=np.uint8)
+    return buffer(2 * size + SPARE)
 
 
 @dataclass
@@ -81,7 +83,9 @@ class Block:
 
     def records(self) -> list[bytes]:
         """The records as separate byte strings (for adapters)."""
-        return [bytes(self.payload[a:b]) for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+        return [
+            bytes(self.payload[a:b]) for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.ingest import cycle
+from pipelines.ingest import cycle, job
 from pipelines.ingest.ahead import Ahead, Begun
 from pipelines.ingest.cycle import IngestOptions
 from pipelines.ingest.run import Stop, ingest, open_source
@@ -102,7 +102,7 @@ def test_a_file_that_fails_is_told_when_its_turn_comes(
     records = log(93, 600)
     uri = str(write_log(tmp_path / "a.ndjson", records))
     lake = new_lake(tmp_path / "lake", fitted)
-    original, calls = cycle.job.run, []
+    original, calls = job.run, []
 
     def failing(*arguments: Any) -> None:
         calls.append(True)
@@ -110,7 +110,7 @@ def test_a_file_that_fails_is_told_when_its_turn_comes(
             raise OSError("gone for a moment")
         original(*arguments)
 
-    monkeypatch.setattr(cycle.job, "run", failing)
+    monkeypatch.setattr(job, "run", failing)
     run(lake, uri, cycle_bytes=CYCLE)
     assert sums(lake) == expected_sums(records)
     assert leftovers(lake) == set()

@@ -1,0 +1,27 @@
+"""How the C library keeps memory, set before a process has threads.
+
+glibc gives each thread an arena of its own. A block's arrays, tens of MiB, are made in one thread and dropped in
+another, so what is free in an arena serves no other thread; large arrays are mapped and unmapped one by one, and the
+kernel clears each again, a tenth of the time of an ingest. One arena that keeps what it has is faster and smaller.
+Other C libraries have no such knobs and need none.
+"""
+
+import ctypes
+from typing import Final
+
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+_ARENA_MAX: Final = -8
+"""Numbers of the options in glibc's malloc.h."""
+_KEPT: Final = 1 << 30
+
+
+def keep_memory() -> None:
+    """Ask for one arena that keeps what it has. Threads that exist already keep theirs, so call it early."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(_ARENA_MAX, 1)
+    mallopt(_MMAP_THRESHOLD, _KEPT)
+    mallopt(_TRIM_THRESHOLD, _KEPT)
