@@ -51,7 +51,7 @@ def test_ranking_again_in_place_adds_nothing(tmp_path: Path) -> None:
     assert content(path) == first
 
 
-def test_another_order_of_ingest_gives_the_same_mart(mart: Path, tmp_path: Path) -> None:
+def test_another_order_and_slicing_of_ingest_gives_the_same_mart(mart: Path, tmp_path: Path) -> None:
     folder, lake = small_world()
     version = current(lake.path)
     assert version is not None
@@ -60,7 +60,7 @@ def test_another_order_of_ingest_gives_the_same_mart(mart: Path, tmp_path: Path)
     (other.path / "prompt_maps").rmdir()
     (other.path / "prompt_maps").symlink_to(lake.path / "prompt_maps")
     assert store.current(other.path) == version
-    fill(other, sorted((folder / "log").glob("*.ndjson"), reverse=True))
+    fill(other, sorted((folder / "log").glob("*.ndjson"), reverse=True), slice_bytes=100_000, threads=2)
     path = tmp_path / "mart.duckdb"
     run(ranking(other, path))
     mine, theirs = content(path), content(mart)

@@ -31,11 +31,14 @@ def write_world(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.ndjson"))
 
 
-def fill(lake: Lake, files: list[Path], map_version: str = NO_MAP) -> None:
+def fill(
+    lake: Lake, files: list[Path], map_version: str = NO_MAP, slice_bytes: int = 1 << 22, threads: int = 1
+) -> None:
     """Ingest files in the given order."""
     for file in files:
-        source = open_source(str(file), lake.path, 1 << 22, follow=False)
-        ingest(lake, str(file), source, IngestOptions(hash_key=KEY, map_version=map_version), lambda: NOW)
+        source = open_source(str(file), lake.path, slice_bytes, follow=False)
+        options = IngestOptions(hash_key=KEY, map_version=map_version, threads=threads)
+        ingest(lake, str(file), source, options, lambda: NOW)
 
 
 @cache
