@@ -10,7 +10,7 @@ from pipelines.lake.notes import Note, known_sources, read_note
 from pipelines.lake.rejects import origin_id
 from pipelines.lake.tables import Lake
 from schemas.mart import SOURCES
-from schemas.missing import EVIDENCE_OF_FIELD, unavailable
+from schemas.missing import unavailable
 from schemas.request import FIELDS
 
 _ALWAYS = tuple(field.name for field in FIELDS if field.required)
@@ -96,7 +96,7 @@ def source_table(notes: Sequence[Note], looks: Mapping[str, Look] | None = None)
                 "rejects": note.rejects,
                 "duplicates": note.duplicates,
                 "missing_fields": missing,
-                "unavailable_reasons": unavailable([name for name in missing if name in EVIDENCE_OF_FIELD]),
+                "unavailable_reasons": unavailable(missing),
             }
         )
     return pa.Table.from_pylist(rows, schema=SOURCES.arrow())
