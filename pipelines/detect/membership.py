@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
@@ -109,13 +110,24 @@ def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(shared, dtype=np.float64)
 
 
+@njit(cache=True, nogil=True)
+def _count_links(
+    indptr: NDArray[np.int32], indices: NDArray[np.int32], members: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
+    for member in members:
+        for k in range(indptr[member], indptr[member + 1]):
+            out[indices[k]] += 1
+
+
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the (other) members that each account is linked to, in the view that links it best;
     float64[accounts]."""
     size = f.asked.shape[0]
-    most = np.max(
-        [np.bincount(graph.indices[entries_of(graph, members)], minlength=size) for graph in f.linked], axis=0
-    )
+    most = np.zeros(size, dtype=np.int64)
+    for graph in f.linked:
+        count = np.zeros(size, dtype=np.int64)
+        _count_links(graph.indptr, graph.indices, members, count)
+        np.maximum(most, count, out=most)
     inside = np.zeros(size)
     inside[members] = 1.0
     return np.asarray(most / np.maximum(len(members) - inside, 1))
