@@ -48,11 +48,11 @@ def test_a_new_lake_version_is_due_until_it_is_ranked(
     assert isinstance(skipped, dg.SkipReason)
     assert f"lake version {lake.hours().version()}" in (skipped.skip_message or "")
 
-    context = dg.build_sensor_context()
-    first = new_finding(context, scarecrow=Scarecrow())
+    first = new_finding(dg.build_sensor_context(), scarecrow=Scarecrow())
     assert isinstance(first, dg.RunRequest)
-    second = new_finding(dg.build_sensor_context(cursor=context.cursor), scarecrow=Scarecrow())
-    assert isinstance(second, dg.SkipReason)
+    assert first.run_key == str(mart.stat().st_mtime_ns)
+    second = new_finding(dg.build_sensor_context(cursor=first.run_key), scarecrow=Scarecrow())
+    assert isinstance(second, dg.SkipReason)  # the cursor is the mart that was told of
 
 
 def test_a_failed_run_is_told_with_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
