@@ -1,16 +1,14 @@
-"""Campaigns: seeds grown into lists, scored, told apart, and given ids that survive re-ranking.
+"""Campaigns: seeds grown into lists, scored and told apart.
 
-Belongs here: what the measures of a group are worth, which groups are one, whose an account is, ids. Not here: the
-search for seeds (`candidates`), who belongs to a list (`membership`), tables (`score`).
+Belongs here: what the measures of a group are worth, which groups are one, whose an account is. Not here: the search
+for seeds (`candidates`), who belongs to a list (`membership`), ids that last (`lifecycle`), tables (`score`).
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.detect.alike import Habits, concentration, habits_of
@@ -25,7 +23,7 @@ OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
 FLOOR: Final = 8.0
 """Log-odds below which a group adds nothing to an account, and above which it adds no more, in size."""
-REPORTED: Final = -0.3
+REPORTED: Final = 0.0
 """Log-odds from which a group is shown as a campaign."""
 CONFIDENCE, MEMBERSHIP = 3.0, 0.5
 """Log-odds that a group is a campaign for a nat of its score, and that an account is in it for a nat of its odds."""
@@ -120,7 +118,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
             0.5 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
             "see the reasons of the members",
         ),
-        Reason("alike_habits", m["alike"], 0.3 * (float(np.clip(m["alike"], 0, 10)) - 5), "one team works alike"),
+        Reason("alike_habits", m["alike"], 0.2 * (float(np.clip(m["alike"], 0, 10)) - 5), "one team works alike"),
         Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
@@ -136,8 +134,8 @@ class _Grown:
         return sum(r.nats for r in self.reasons)
 
 
-def find(same: SameSource, evidence: Sequence[Evidence], previous: pa.Table) -> Campaigns:
-    """Campaigns of the accounts. previous: rows of `schemas.mart.CAMPAIGN_MEMBERS` of the last ranking."""
+def find(same: SameSource, evidence: Sequence[Evidence]) -> Campaigns:
+    """Campaigns of the accounts, named by their place (`lifecycle` gives them ids that last)."""
     accounts = same.accounts
     own = own_nats(evidence, len(accounts))
     rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.6))
@@ -148,7 +146,7 @@ def find(same: SameSource, evidence: Sequence[Evidence], previous: pa.Table) -> 
             continue
         kept.append(group)
         taken[group.members] = True
-    return _assign(same, kept, rows, previous)
+    return _assign(same, kept, rows)
 
 
 def _grow_seeds(
@@ -216,9 +214,7 @@ def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.minimum(log_p - np.log(-np.expm1(np.minimum(log_p, -1e-12))), FLOOR))
 
 
-def _assign(
-    same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64], previous: pa.Table
-) -> Campaigns:
+def _assign(same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64]) -> Campaigns:
     """Each account to the group that says most for it: the log-odds that the group is a campaign and the account in
     it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one."""
     size = len(same.accounts)
@@ -238,37 +234,9 @@ def _assign(
         owner[group.members[mine]] = place
         odds_of[group.members[mine]] = own[mine]
     members = [np.flatnonzero(owner == place) for place in range(len(groups))]
-    ids = stable_ids(same, members, previous)
     found = tuple(
-        Campaign(ids[place], members[place], odds_of[members[place]], group.score, group.reasons,
+        Campaign(str(place), members[place], odds_of[members[place]], group.score, group.reasons,
                  group.score >= REPORTED and len(members[place]) >= SMALLEST)
         for place, group in enumerate(groups)
     )  # fmt: skip
     return Campaigns(found, worth, best)
-
-
-def stable_ids(same: SameSource, groups: Sequence[NDArray[np.int64]], previous: pa.Table) -> list[str]:
-    """Ids: that of the earlier campaign with the largest overlap, each given once; else a hash of the founders."""
-    ids = same.accounts.ids.to_pylist()
-    earlier: dict[str, set[str]] = {}
-    for campaign, account in zip(
-        previous["campaign_id"].to_pylist(), previous["account_id"].to_pylist(), strict=True
-    ):
-        earlier.setdefault(campaign, set()).add(account)
-    names = [{ids[m] for m in group.tolist()} for group in groups]
-    pairs = sorted(
-        (-len(members & held), campaign, place)
-        for place, members in enumerate(names)
-        for campaign, held in earlier.items()
-        if members & held
-    )
-    given: dict[int, str] = {}
-    for _, campaign, place in pairs:
-        if place not in given and campaign not in given.values():
-            given[place] = campaign
-    return [
-        given.get(
-            place, "c-" + hashlib.blake2b("\0".join(sorted(members)).encode(), digest_size=5).hexdigest()
-        )
-        for place, members in enumerate(names)
-    ]

@@ -33,7 +33,7 @@ def find_links(profiles: Rows, prompt_map: Map) -> SameSource:
 
 def find_campaigns(same: SameSource, previous: pa.Table, evidence: Sequence[Evidence] = ()) -> Campaigns:
     """Campaigns, under the ids of earlier ones where they are the same. previous: rows of lifecycle.MEMORY."""
-    found = campaigns.find(same, evidence, lifecycle.MEMORY.empty_table())
+    found = campaigns.find(same, evidence)
     return lifecycle.name(found, same.accounts.ids.to_pylist(), previous)
 
 

@@ -8,7 +8,7 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
     + 4 ln(1 - repeats) + 2 ln(first turns)                    a harvester buys an answer once and does not talk on
     - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
     - max(0, prompts shared with members - 12 %)               a harvester never pays twice
-    + alike: one hand has one habit (`alike`)
+    + 0.7 (alike: one hand has one habit, see `alike`)
     + own evidence, - 4 (few accounts belong to any list)
 
 Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
@@ -34,7 +34,7 @@ MOST_RATIO: Final = 14.0
 LINKED: Final = 7.0
 """Nats between an account linked to all members and one linked to none."""
 USUAL_DUPLICATES: Final = 0.12
-ALIKE: Final = 1.0
+ALIKE: Final = 0.7
 STRICTNESS: Final = (1.0, 0.2, 0.0)
 """Weights of a mean apart that are tried: strict for plain lists, lax for lists under cover."""
 LEAST_LINKED: Final = 0.02

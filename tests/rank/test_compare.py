@@ -104,7 +104,7 @@ def test_campaigns_are_the_same_by_their_members() -> None:
 def test_a_backtest_tells_what_settings_change(tmp_path: Path) -> None:
     lake = small_world()[1]
     new = tmp_path / "new.toml"
-    new.write_text("[rank.weights]\ngroup = 0.0\n")
+    new.write_text("[rank.weights]\ntempo = 0.0\nsystematicity = 0.0\n")
     mart = tmp_path / "mart.duckdb"
     run(ranking(lake, mart))
     with open_mart(str(mart)) as opened:
