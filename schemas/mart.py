@@ -215,7 +215,9 @@ ACCOUNT_PROFILES = Relation(
         Column("networks_distinct", COUNT, "distinct networks (capped at 32)", True, minimum=0),
         Column("user_agents_distinct", COUNT, "distinct user agents (capped at 16)", True, minimum=0),
         Column("models_distinct", COUNT, "distinct models (capped at 16)", True, minimum=0),
-        Column("elicitation_share", NUMBER, "share of prompts with an elicitation pattern; null without text"),
+        Column(
+            "elicitation_share", NUMBER, "share of prompts with an elicitation pattern; null without text"
+        ),
         Column(
             "longest_idle_hours",
             NUMBER,
