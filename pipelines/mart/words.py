@@ -34,6 +34,9 @@ _WORDS: dict[str, Wording] = {
     "prompts_per_account": Wording("Distinct prompts of a typical member", "count"),
     "members_own_evidence": Wording("What the members' own evidence adds up to, in nats each", "number"),
     "one_organisation": Wording("Members that belong to one organisation", "share"),
+    "alike_habits": Wording(
+        "How much alike the members work (volume, first turns, hours), beyond chance", "nats"
+    ),
     "group_size": Wording("Accounts that seem to be driven by one hand", "count"),
     "shared_prompts": Wording("Longer prompts that recur among the members", "share"),
     "repeated_prompts": Wording("Calls that repeat a prompt of the same member", "share"),
