@@ -99,31 +99,19 @@ def prompt_map(scarecrow: Scarecrow) -> dg.MaterializeResult[None]:
 )
 def ingest(context: dg.AssetExecutionContext, scarecrow: Scarecrow) -> Any:
     from pipelines.errors import UsageError
-    from pipelines.ingest.cycle import IngestOptions
     from pipelines.ingest.run import ingest as run_ingest
-    from pipelines.ingest.run import open_source
-    from pipelines.prompt_map.store import NO_MAP
+    from pipelines.ingest.run import open_source, options_of
     from pipelines.rank.newest import hour_rows
-    from pipelines.settings import hash_key
 
     settings, lake = scarecrow.settings(), scarecrow.open_lake()
     if not settings.ingest.source:  # set and empty where a compose file passes it on
         raise UsageError(
             "no source to ingest: set ingest.source (SCARECROW_INGEST__SOURCE) to files or kafka://HOST:PORT/TOPIC"
         )
-    workers = settings.ingest.worker_count()
-    options = IngestOptions(
-        hash_key=hash_key(settings),
-        map_version=NO_MAP,
-        runner=settings.ingest.runner,
-        threads=workers,
-        shards=1 if settings.ingest.runner == "inprocess" else workers,
-        cycle_bytes=settings.ingest.cycle_mib << 20,
-        dedup_horizon=settings.ingest.dedup_horizon,
-        log_format=settings.ingest.format,
-    )
     source = open_source(settings.ingest.source, lake.path, settings.ingest.slice_mib << 20, follow=False)
-    totals = run_ingest(lake, settings.ingest.source, source, options, lambda: time.time_ns() // 1_000_000)
+    totals = run_ingest(
+        lake, settings.ingest.source, source, options_of(settings), lambda: time.time_ns() // 1_000_000
+    )
     window = context.partition_time_window
     rows = hour_rows(lake, int(window.start.timestamp()) // 3600, int(window.end.timestamp()) // 3600)
     shared: Mapping[str, Any] = {

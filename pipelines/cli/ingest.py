@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pipelines.ingest.cycle import BeforeCommit, IngestOptions
+    from pipelines.ingest.cycle import BeforeCommit
     from pipelines.settings import Settings
 
 
@@ -97,7 +97,7 @@ def ingest_command(
     from pipelines.cli.times import parse_time
     from pipelines.errors import UsageError
     from pipelines.ingest.formats import get_format
-    from pipelines.ingest.run import Stop, ingest, open_source
+    from pipelines.ingest.run import Stop, ingest, open_source, options_of
     from pipelines.ingest.runners import RUNNERS
     from pipelines.lake.tables import Lake
 
@@ -129,7 +129,7 @@ def ingest_command(
         show(look(feed, name, dict(options), now_ms(), content_free), as_json)
         return
     request = replace(
-        ingest_options(settings, options, content_free),
+        options_of(settings, options, content_free),
         runner_options=tuple(runner_option or ()),
         since_ms=since_ms,
         until_ms=until_ms,
@@ -163,29 +163,6 @@ def ingest_command(
         print_json(asdict(totals) | {"seconds": progress.seconds, "lake": str(opened.path)})
     else:
         progress.summary(totals)
-
-
-def ingest_options(
-    settings: "Settings", format_options: tuple[tuple[str, str], ...], content_free: bool = False
-) -> "IngestOptions":
-    """What the settings say of how to ingest; ingest.format is the format's name."""
-    from pipelines.ingest.cycle import IngestOptions
-    from pipelines.prompt_map.store import NO_MAP
-    from pipelines.settings import hash_key
-
-    workers = settings.ingest.worker_count()
-    return IngestOptions(
-        hash_key=hash_key(settings),
-        map_version=NO_MAP,
-        runner=settings.ingest.runner,
-        threads=workers,
-        shards=1 if settings.ingest.runner == "inprocess" else workers,
-        cycle_bytes=settings.ingest.cycle_mib << 20,
-        dedup_horizon=settings.ingest.dedup_horizon,
-        log_format=settings.ingest.format,
-        format_options=format_options,
-        content_free=content_free,
-    )
 
 
 def letters_to(address: str | None, source: str, settings: "Settings", stack: "ExitStack") -> "BeforeCommit":

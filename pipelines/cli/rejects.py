@@ -48,7 +48,7 @@ def rejects_command(
 
     Example: `scarecrow rejects --lake lake --replay --mapping mended.yaml`
     """
-    from pipelines.cli.ingest import format_options, ingest_options, settings_file
+    from pipelines.cli.ingest import format_options, settings_file
     from pipelines.errors import UsageError
     from pipelines.lake.tables import Lake
 
@@ -66,7 +66,9 @@ def rejects_command(
         raise UsageError(
             "--reason does not go with --replay: all rejects of a source are read again; leave it out."
         )
-    options = ingest_options(settings, format_options(option or [], mapping), content_free)
+    from pipelines.ingest.run import options_of
+
+    options = options_of(settings, format_options(option or [], mapping), content_free)
     _replay(opened, source, options, settings_file(ctx), as_json)
 
 

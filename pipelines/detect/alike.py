@@ -8,7 +8,8 @@ the population (equal values always share a bin), and a group's distribution ove
 
 A habit that a group does not share says nothing, whatever it is.
 
-Belongs here: bins, and the two readings of them (of an account, of a group). Not here: what a habit is.
+Belongs here: which evidence is a habit, bins, and the two readings of them (of an account, of a group). Not here: how a
+habit is measured (`families`).
 """
 
 from collections.abc import Sequence
@@ -69,15 +70,20 @@ def habits_of(accounts: Accounts, evidence: Sequence[Evidence], rows: NDArray[np
     )
 
 
+def _counts(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Members in each bin, float64[h, BINS + 1], those unknown in the last."""
+    count = np.zeros((habits.bins.shape[1], BINS + 1))
+    np.add.at(count, (np.arange(len(count)), habits.bins[members]), 1.0)
+    return count
+
+
 def alike(habits: Habits, members: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.float64]:
     """What the habits of some accounts say for one hand with the (other) members; float64[at], nats. members, at:
     places in the rows of `habits`, members ascending and all of them in `at`, ascending."""
-    kinds = habits.bins.shape[1]
-    each = np.arange(kinds)
-    count = np.zeros((kinds, BINS + 1))
-    np.add.at(count, (each, habits.bins[members]), 1.0)
+    count = _counts(habits, members)
+    each = np.arange(len(count))
     total = count[:, :BINS].sum(axis=1)
-    share = np.column_stack([np.maximum(habits.shares, 1e-12), np.ones(kinds)])
+    share = np.column_stack([np.maximum(habits.shares, 1e-12), np.ones(len(count))])
 
     def nats(
         seen: NDArray[np.float64], of: NDArray[np.float64], expected: NDArray[np.float64]
@@ -97,10 +103,7 @@ def alike(habits: Habits, members: NDArray[np.int64], at: NDArray[np.int64]) -> 
 def concentration(habits: Habits, members: NDArray[np.int64]) -> float:
     """Divergence of the group's habits from the population's, nats, less what chance makes of it (Miller 1955), summed
     over the habits."""
-    kinds = habits.bins.shape[1]
-    count = np.zeros((kinds, BINS + 1))
-    np.add.at(count, (np.arange(kinds), habits.bins[members]), 1.0)
-    count = count[:, :BINS]
+    count = _counts(habits, members)[:, :BINS]
     total = np.maximum(count.sum(axis=1, keepdims=True), 1.0)
     share = np.maximum(habits.shares, 1e-12)
     seen = count / total

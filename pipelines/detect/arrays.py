@@ -20,6 +20,15 @@ def owners_of(offsets: Ints) -> Ints:
     return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
 
 
+def entries_of(offsets: NDArray[np.integer], rows: Ints) -> Ints:
+    """Places of all entries of some rows of a ragged array, in their order. offsets: integers[rows + 1]."""
+    begin = offsets[rows].astype(np.int64)
+    count = offsets[rows + 1] - begin
+    starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
+    places: Ints = starts + np.arange(int(count.sum()))
+    return places
+
+
 def per_row(offsets: Ints, values: NDArray[np.generic]) -> Floats:
     """Sums of values over the entries of each row, float64[rows]."""
     weights = np.asarray(values, dtype=np.float64)

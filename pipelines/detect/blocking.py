@@ -3,7 +3,7 @@
 Means are clustered (k-means on a sample); an account *lives* in its HOMES nearest clusters and is *seen* from its
 nearest few more. A pair is compared when one of the two is seen where the other lives (an inverted file with several
 assignments, Jegou et al. 2011, IEEE PAMI 33:117). Links join means that lie close together, so few are lost: against
-all pairs of 20,000 accounts of real prompts .978 to .998 of the links inside campaigns were kept over the four views,
+all pairs of 20,000 accounts of real prompts .975 to .999 of the links inside campaigns were kept over the four views,
 and .78 to .91 of all links, those lost being the weakest.
 
 Belongs here: clusters and lists. Not here: what makes a pair a link (`same_source`).

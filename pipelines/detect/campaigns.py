@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.detect.alike import Habits, concentration, habits_of
+from pipelines.detect.alike import concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
 from pipelines.detect.communities import PHI_LIMIT, phi
 from pipelines.detect.evidence import Evidence
@@ -141,7 +141,9 @@ def find(same: SameSource, evidence: Sequence[Evidence]) -> Campaigns:
     rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.6))
     kept: list[_Grown] = []
     taken = np.zeros(len(accounts), dtype=bool)
-    for group in _grow_seeds(same, candidates(same), rows, own, habits_of(accounts, evidence, rows)):
+    nearby = [neighbours_of(graph.links, len(accounts)) for graph in same.graphs]
+    f = frame(same, rows, own, habits_of(accounts, evidence, rows), nearby)
+    for group in _grow_seeds(f, candidates(same, nearby), own):
         if float(taken[group.members].mean()) >= OVERLAP:
             continue
         kept.append(group)
@@ -149,18 +151,10 @@ def find(same: SameSource, evidence: Sequence[Evidence]) -> Campaigns:
     return _assign(same, kept, rows)
 
 
-def _grow_seeds(
-    same: SameSource,
-    groups: Sequence[Group],
-    rows: NDArray[np.int64],
-    own: NDArray[np.float64],
-    habits: Habits,
-) -> list[_Grown]:
+def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> list[_Grown]:
     """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
-    if len(rows) == 0 or not groups:
+    if len(f.rows) == 0 or not groups:
         return []
-    f = frame(same, rows, own, habits)
-    nearby = [neighbours_of(graph.links, len(same.accounts)) for graph in same.graphs]
     ranked = sorted(groups, key=lambda g: (-seed_score(g.measures), g.members.tobytes()))
     covered: list[NDArray[np.int64]] = []
     seen: set[bytes] = set()
@@ -171,7 +165,7 @@ def _grow_seeds(
         if any(np.isin(group.members, other).mean() > 0.6 for other in covered):
             continue
         covered.append(group.members)
-        tried = [_measured(f, nearby, own, *found) for found in grow(f, group.members, group.graph)]
+        tried = [_measured(f, own, *found) for found in grow(f, group.members, group.graph)]
         best = max(tried, key=lambda g: g.score, default=None)
         if best is not None and best.members.tobytes() not in seen:
             seen.add(best.members.tobytes())
@@ -181,7 +175,6 @@ def _grow_seeds(
 
 def _measured(
     f: Frame,
-    nearby: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     own: NDArray[np.float64],
     members: NDArray[np.int64],
     held: Held,
@@ -196,12 +189,10 @@ def _measured(
     m["alike"] = concentration(f.habits, np.searchsorted(f.rows, members))
     m["one_org"] = same.accounts.one_org_share(members)
     views = []
-    for graph, (offsets, neighbours) in zip(same.graphs, nearby, strict=True):
+    for graph, near in zip(same.graphs, f.linked, strict=True):
         visible = members[graph.vectors.n[members] >= 2]
         if len(visible) >= SMALLEST:
-            views.append(
-                (density(offsets, neighbours, members, len(same.accounts)), phi(graph.vectors.take(visible)))
-            )
+            views.append((density(near, members, len(same.accounts)), phi(graph.vectors.take(visible))))
     dense, scatter = max(
         views, key=lambda v: 1.5 * _log(v[0], 0.05) - 3 * max(0.0, v[1] - 1.08), default=(0.0, 1.0)
     )

@@ -3,6 +3,7 @@
 Belongs here: the search over views and the measures of a group. Not here: what the measures are worth (`campaigns`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,37 +97,39 @@ def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int)
     )
 
 
-def neighbours_of(links: Links, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Compressed adjacency: (offsets int64[size + 1], neighbours)."""
+Neighbours = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Compressed adjacency: (offsets int64[accounts + 1], neighbours)."""
+
+
+def neighbours_of(links: Links, size: int) -> Neighbours:
+    """Who is linked to whom, both ways."""
     ends = np.concatenate([links.a, links.b])
     others = np.concatenate([links.b, links.a])
     order = np.argsort(ends, kind="stable")
     return np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=size)))).astype(np.int64), others[order]
 
 
-def candidates(same: SameSource) -> list[Group]:
-    """Groups of all views, each set of members once, with the measures of METHOD 3.2."""
+def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
+    """Groups of all views, each set of members once, with the measures of METHOD 3.2. nearby: of each view."""
     size = len(same.accounts)
     found: list[Group] = []
     seen: set[bytes] = set()
-    for place, graph in enumerate(same.graphs):
-        offsets, neighbours = neighbours_of(graph.links, size)
+    for place, (graph, near) in enumerate(zip(same.graphs, nearby, strict=True)):
         for community in cut(graph.vectors, leiden(graph.links, RESOLUTIONS, seed=0)):
             members = community.members
             if len(members) < SMALLEST or members.tobytes() in seen:
                 continue
             seen.add(members.tobytes())
             measures = habits(same.accounts, members)
-            measures["density"] = density(offsets, neighbours, members, size)
+            measures["density"] = density(near, members, size)
             measures["phi"] = phi(graph.vectors.take(members))
             found.append(Group(members, place, measures))
     return found
 
 
-def density(
-    offsets: NDArray[np.int64], neighbours: NDArray[np.int64], members: NDArray[np.int64], size: int
-) -> float:
+def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
     """Share of the pairs of members that are linked."""
+    offsets, neighbours = nearby
     inside = np.zeros(size, dtype=bool)
     inside[members] = True
     linked = sum(int(inside[neighbours[offsets[m] : offsets[m + 1]]].sum()) for m in members.tolist())

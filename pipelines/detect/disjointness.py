@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.arrays import entries_of
 
 
 @dataclass(frozen=True)
@@ -23,22 +24,13 @@ class Overlap:
     list_size: float
 
 
-def _entries(accounts: Accounts, members: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places in the sample of the members' prompts."""
-    offsets = accounts.sample.offsets
-    begin, count = offsets[members], offsets[members + 1] - offsets[members]
-    starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
-    places: NDArray[np.int64] = starts + np.arange(int(count.sum()))
-    return places
-
-
 def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
     """Duplicates among the members' longer prompts. The samples are coordinated (the same keyed hash everywhere), so
     a prompt is compared between accounts only below the threshold hash of both: without correction for accounts over
     256 prompts this understates duplicates, so each prompt is kept only under the smallest threshold of the group's
     full samples."""
-    places = _entries(accounts, members)
     sample = accounts.sample
+    places = entries_of(sample.offsets, members)
     places = places[sample.lengths[places] > LONG_PROMPT]
     hashes = sample.hashes[places]
     if len(hashes) == 0:

@@ -17,6 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from pipelines.detect.arrays import entries_of
+
 SHARES: Final = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98])
 """Shares of list prompts that are tried; the best one counts."""
 PRIOR_PROMPTS: Final = 50.0
@@ -155,19 +157,10 @@ def _ratios(
         at += end - begin
 
 
-def entries_of(histogram: csr_matrix, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places of all entries of some rows, in their order."""
-    begin = histogram.indptr[rows].astype(np.int64)
-    count = histogram.indptr[rows + 1].astype(np.int64) - begin
-    starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
-    places: NDArray[np.int64] = starts + np.arange(int(count.sum()))
-    return places
-
-
 def fit_list(histogram: csr_matrix, urn: Urn, members: NDArray[np.int64]) -> ListFit:
     """The list that members share, by a few steps of expectation and maximisation. No member adds more than twice the
     median to it."""
-    places = entries_of(histogram, members)
+    places = entries_of(histogram.indptr, members)
     lengths = histogram.indptr[members + 1] - histogram.indptr[members]
     owner = np.repeat(np.arange(len(members), dtype=np.int64), lengths)
     counts: NDArray[np.float64] = histogram.data[places]
@@ -196,7 +189,7 @@ def ratios_to(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(ratio, share) of accounts outside a list with the given cell distribution, float64[rows] each."""
     ratio, share = np.zeros(len(rows)), np.zeros(len(rows))
-    none = np.zeros(len(entries_of(histogram, rows)))
+    none = np.zeros(len(entries_of(histogram.indptr, rows)))
     _ratios(
         rows, histogram.indptr, histogram.indices, histogram.data, urn.own, cells, 1.0, none, urn.ordinary, SHARES, 0.0,
         ratio, share,

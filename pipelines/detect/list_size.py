@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.arrays import entries_of
 from schemas.account_hour import PROMPT_SAMPLE
 
 LEVEL: Final = 0.95
@@ -65,9 +66,7 @@ def list_size(accounts: Accounts, members: NDArray[np.int64], level: float = LEV
     begin, end = sample.offsets[members], sample.offsets[members + 1]
     full = end - begin >= PROMPT_SAMPLE
     limit = int(sample.hashes[end[full] - 1].min()) if full.any() else None
-    places = np.concatenate(
-        [np.arange(b, e) for b, e in zip(begin, end, strict=True)] or [np.empty(0, np.int64)]
-    )
+    places = entries_of(sample.offsets, members)
     places = places[sample.lengths[places] > LONG_PROMPT]
     if limit is not None:
         places = places[sample.hashes[places] <= limit]

@@ -14,6 +14,7 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
 Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,8 +25,9 @@ from scipy.sparse import csr_matrix
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
 from pipelines.detect.alike import Habits, alike
-from pipelines.detect.candidates import SameSource
-from pipelines.detect.list_model import entries_of, fit_list, ratios_to
+from pipelines.detect.arrays import entries_of
+from pipelines.detect.candidates import Neighbours, SameSource
+from pipelines.detect.list_model import fit_list, ratios_to
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -45,13 +47,13 @@ SMALLEST: Final = 4
 
 @dataclass(frozen=True)
 class Frame:
-    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view the linked
-    pairs, both ways, csr[accounts, accounts]. habit: float64[r], repeats, first turns and own evidence in nats. habits:
+    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view who is
+    linked to whom. habit: float64[r], repeats, first turns and own evidence in nats. habits:
     of the rows. asked, askers: longer prompts of all samples, csr[accounts, prompts] and its transpose."""
 
     same: SameSource
     rows: NDArray[np.int64]
-    linked: tuple[csr_matrix, ...]
+    linked: Sequence[Neighbours]
     habit: NDArray[np.float64]
     habits: Habits
     asked: csr_matrix
@@ -68,15 +70,15 @@ class Held:
     ratio: NDArray[np.float64]
 
 
-def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64], habits: Habits) -> Frame:
+def frame(
+    same: SameSource,
+    rows: NDArray[np.int64],
+    own: NDArray[np.float64],
+    habits: Habits,
+    linked: Sequence[Neighbours],
+) -> Frame:
     """rows: int64, accounts that may belong to a list. own: float64[accounts], nats of account-level evidence."""
     accounts = same.accounts
-    size = len(accounts)
-    linked = []
-    for graph in same.graphs:
-        ends = np.concatenate([graph.links.a, graph.links.b])
-        others = np.concatenate([graph.links.b, graph.links.a])
-        linked.append(csr_matrix((np.ones(len(ends), np.int8), (ends, others)), shape=(size, size)))
     habit = (
         4 * np.log(np.maximum(1 - accounts.repeats, 0.05))
         + 2 * np.log(np.maximum(accounts.first_turns, 0.05))
@@ -84,7 +86,7 @@ def frame(same: SameSource, rows: NDArray[np.int64], own: NDArray[np.float64], h
     )[rows]
     asked = _long_prompts(accounts)
     long = np.diff(asked.indptr).astype(np.float64)
-    return Frame(same, rows, tuple(linked), habit, habits, asked, asked.T.tocsr(), long)
+    return Frame(same, rows, linked, habit, habits, asked, asked.T.tocsr(), long)
 
 
 def _long_prompts(accounts: Accounts) -> csr_matrix:
@@ -99,9 +101,9 @@ def _long_prompts(accounts: Accounts) -> csr_matrix:
 
 def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """How many longer prompts of each account another member asked too, float64[accounts]."""
-    entries = entries_of(f.asked, members)
+    entries = entries_of(f.asked.indptr, members)
     prompts, times = np.unique(f.asked.indices[entries], return_counts=True)
-    places = entries_of(f.askers, prompts)
+    places = entries_of(f.askers.indptr, prompts)
     askers = f.askers.indices[places]
     of = np.repeat(times, f.askers.indptr[prompts + 1] - f.askers.indptr[prompts])
     inside = np.zeros(f.asked.shape[0], dtype=bool)
@@ -112,11 +114,14 @@ def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @njit(cache=True, nogil=True)
 def _count_links(
-    indptr: NDArray[np.int32], indices: NDArray[np.int32], members: NDArray[np.int64], out: NDArray[np.int64]
+    offsets: NDArray[np.int64],
+    neighbours: NDArray[np.int64],
+    members: NDArray[np.int64],
+    out: NDArray[np.int64],
 ) -> None:
     for member in members:
-        for k in range(indptr[member], indptr[member + 1]):
-            out[indices[k]] += 1
+        for k in range(offsets[member], offsets[member + 1]):
+            out[neighbours[k]] += 1
 
 
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -124,9 +129,9 @@ def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     float64[accounts]."""
     size = f.asked.shape[0]
     most = np.zeros(size, dtype=np.int64)
-    for graph in f.linked:
+    for offsets, neighbours in f.linked:
         count = np.zeros(size, dtype=np.int64)
-        _count_links(graph.indptr, graph.indices, members, count)
+        _count_links(offsets, neighbours, members, count)
         np.maximum(most, count, out=most)
     inside = np.zeros(size)
     inside[members] = 1.0

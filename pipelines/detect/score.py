@@ -47,13 +47,13 @@ class Detection:
     campaign_reasons: pa.Table
 
 
-def group_evidence(same: SameSource, campaigns: Campaigns) -> list[Evidence]:
-    """The reasons of family "group": a shared list, and for accounts without one the lone account's product."""
+def group_evidence(same: SameSource, campaigns: Campaigns, product: NDArray[np.float64]) -> list[Evidence]:
+    """The reasons of family "group": a shared list, and for accounts without one the lone account's product
+    (`lone.products`)."""
     size = len(same.accounts)
     odds = np.full(size, np.nan)
     enough = same.accounts.prompts >= FEWEST_PROMPTS
     odds[enough] = campaigns.worth[enough]
-    product = lone.products(same.accounts, same.urn.ordinary)
     alone = np.maximum(lone.nats(product) - campaigns.worth, 0.0)
     return [
         _against_all(
@@ -90,12 +90,13 @@ def _against_all(
 
 def rank(same: SameSource, campaigns: Campaigns, evidence: Sequence[Evidence], as_of_ms: int) -> Detection:
     """Every account and every shown campaign, ranked, with reasons that sum to the scores."""
-    every = [*evidence, *group_evidence(same, campaigns)]
+    product = lone.products(same.accounts, same.urn.ordinary)
+    every = [*evidence, *group_evidence(same, campaigns, product)]
     score = np.zeros(len(same.accounts))
     for e in every:  # in a fixed order, so that the sum is the same bit for bit
         score += e.contribution
     return Detection(
-        _accounts(same, campaigns, every, score, as_of_ms),
+        _accounts(same, campaigns, every, score, product, as_of_ms),
         _campaigns(same, campaigns, as_of_ms),
         _members(same, campaigns),
         _links(same, campaigns, as_of_ms),
@@ -117,6 +118,7 @@ def _accounts(
     campaigns: Campaigns,
     evidence: Sequence[Evidence],
     score: NDArray[np.float64],
+    product: NDArray[np.float64],
     as_of_ms: int,
 ) -> pa.Table:
     accounts = same.accounts
@@ -133,7 +135,7 @@ def _accounts(
             "account_id": accounts.ids,
             "score": score,
             "p_value": pa.array(p, pa.float64(), from_pandas=True),
-            "log_e": account_log_e(same, p),
+            "log_e": account_log_e(product, p),
             "campaign_id": pa.array(owner, pa.string()),
             "requests": accounts.requests,
             "first_seen": _times(accounts.first_ms),
@@ -169,13 +171,13 @@ def p_values(
     return calibrate.rank(np.where(enough, score, np.nan), stratum, "high").p
 
 
-def account_log_e(same: SameSource, p: NDArray[np.float64]) -> NDArray[np.float64]:
+def account_log_e(product: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log e-value of each account in this ranking, float64[accounts] nats: the mean of what its p-value is worth among
     its peers and of how far the lone account's product lies beyond the usual one of heavy accounts."""
-    product = np.log(np.maximum(lone.products(same.accounts, same.urn.ordinary), 1e-9))
-    beyond = np.zeros(len(product))
-    if int((~np.isnan(product)).sum()) >= FEWEST_HEAVY:
-        beyond = calibrate.beyond_the_usual(product, *calibrate.usual(product, -np.inf, LONE_SCALE))
+    heavy = np.log(np.maximum(product, 1e-9))
+    beyond = np.zeros(len(heavy))
+    if int((~np.isnan(heavy)).sum()) >= FEWEST_HEAVY:
+        beyond = calibrate.beyond_the_usual(heavy, *calibrate.usual(heavy, -np.inf, LONE_SCALE))
     return np.minimum(calibrate.mean_log_e(calibrate.log_e(p), beyond), MOST_LOG_E)
 
 

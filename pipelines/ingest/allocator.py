@@ -7,7 +7,7 @@ Other C libraries have no such knobs and need none.
 """
 
 import ctypes
-from typing import Final
+from typing import Any, Final
 
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
@@ -16,11 +16,18 @@ _ARENA_MAX: Final = -8
 _KEPT: Final = 1 << 30
 
 
+def of_c_library(name: str) -> Any:
+    """A function of the C library; None where it has no such function."""
+    try:
+        return getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError, TypeError):
+        return None
+
+
 def keep_memory() -> None:
     """Ask for one arena that keeps what it has. Threads that exist already keep theirs, so call it early."""
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
+    mallopt = of_c_library("mallopt")
+    if mallopt is None:
         return
     mallopt(_ARENA_MAX, 1)
     mallopt(_MMAP_THRESHOLD, _KEPT)

@@ -4,15 +4,15 @@ How the C library keeps memory is set in `allocator`. Memory that goes back is c
 again, so it goes only where the process has become large.
 """
 
-import ctypes
-import functools
 import os
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.ingest.allocator import of_c_library
 
 _LARGE: Final = 7 << 27
 """Bytes (896 MiB): a process that is smaller keeps what is free in it."""
@@ -21,26 +21,20 @@ _free: Final[list[NDArray[np.uint8]]] = []
 _lock: Final = threading.Lock()
 
 
-@functools.cache
-def _trim() -> Any:
-    """malloc_trim; None where the C library has none and needs none."""
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):
-        return None
+_trim: Final = of_c_library("malloc_trim")
+"""None where the C library has none and needs none."""
 
 
 def release_unused() -> None:
     """Give memory that is free in this process back to the system, if it has become large."""
-    trim = _trim()
-    if trim is None:
+    if _trim is None:
         return
     try:
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         resident = _LARGE
     if resident >= _LARGE:
-        trim(0)
+        _trim(0)
 
 
 def buffer(size: int) -> NDArray[np.uint8]:

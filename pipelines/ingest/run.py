@@ -29,6 +29,7 @@ from pipelines.lake.space import telling_full_disk
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.prepare import FirstMap, FitReport
 from pipelines.prompt_map.store import NO_MAP
+from pipelines.settings import Settings, hash_key
 
 if TYPE_CHECKING:
     from pipelines.ingest.health import Health
@@ -85,6 +86,25 @@ class Stop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def options_of(
+    settings: Settings, format_options: tuple[tuple[str, str], ...] = (), content_free: bool = False
+) -> IngestOptions:
+    """What the settings say of how to ingest; ingest.format is the format's name."""
+    workers = settings.ingest.worker_count()
+    return IngestOptions(
+        hash_key=hash_key(settings),
+        map_version=NO_MAP,
+        runner=settings.ingest.runner,
+        threads=workers,
+        shards=1 if settings.ingest.runner == "inprocess" else workers,
+        cycle_bytes=settings.ingest.cycle_mib << 20,
+        dedup_horizon=settings.ingest.dedup_horizon,
+        log_format=settings.ingest.format,
+        format_options=format_options,
+        content_free=content_free,
+    )
 
 
 def open_source(

@@ -38,8 +38,6 @@ _HOUR_SKETCHES: Final = ("cells", "models", "prompts")
 """What evidence and drift read by hour; everything else is read by account."""
 
 
-FINE_ROWS: Final = 500_000
-"""Horizons of more account-hours (some 50,000 accounts in a fortnight) are ranked by day, which are half as many."""
 TOLD_ALL: Final = 50_000
 """The most suspect accounts, which are told what is unavailable to them; members of campaigns are told too."""
 
