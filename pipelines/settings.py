@@ -1,8 +1,8 @@
 """One typed settings object: flags over environment over a TOML file over defaults.
 
 Belongs here: every setting of the product with its meaning, where each value came from, and the key of the
-keyed hashes. Not here: flags themselves (`pipelines.cli`) and thresholds of detection, which live in
-dataclasses beside the code that uses them and are nested below `rank.detect`.
+keyed hashes. Not here: flags themselves (`pipelines.cli`), and what detection makes of its bars
+(`pipelines.detect.options`).
 
 Environment names are SCARECROW_ and the path with two underscores: `ingest.workers` is
 SCARECROW_INGEST__WORKERS. Kafka's may have one: SCARECROW_KAFKA_GROUP.
@@ -32,6 +32,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pipelines.detect.options import DEFAULT, Options
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.kafka_settings import KafkaSettings
 
@@ -83,14 +84,33 @@ class IngestSettings(Section):
 
 
 class DetectSettings(Section):
-    """Thresholds of detection."""
+    """Bars of detection."""
+
+    min_prompts: int = Field(
+        default=DEFAULT.min_prompts,
+        ge=4,
+        description="distinct prompts below which an account is 'insufficient': in no campaign, without a p-value",
+    )
+    smallest_campaign: int = Field(
+        default=DEFAULT.smallest_campaign, ge=4, description="accounts from which a group is a campaign"
+    )
+    shown_score: float = Field(
+        default=DEFAULT.shown_score, description="score in nats from which a campaign is shown"
+    )
+    membership: float = Field(
+        default=DEFAULT.membership,
+        ge=0,
+        lt=1,
+        description="probability below which an account is no member of a campaign",
+    )
+
+    def options(self) -> Options:
+        """As detection reads them."""
+        return Options(**self.model_dump())
 
 
 class RankSettings(Section):
     horizon_days: float = Field(default=14, gt=0, le=400, description="days before --as-of that are ranked")
-    min_requests: int = Field(
-        default=12, ge=1, description="calls below which an account is 'insufficient', never 0"
-    )
     weights: dict[str, float] = Field(
         default_factory=dict, description="factor of an evidence family, instead of what labels made of it"
     )

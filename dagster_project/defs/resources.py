@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import PrivateAttr
 
-from pipelines.settings import Settings, load_settings, settings_hash
+from pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,10 +65,7 @@ class Scarecrow(dg.ConfigurableResource):  # type: ignore[type-arg]
             as_of_ms = min(int(end.timestamp() * 1000), newest_hour_end_ms(lake))
         # A re-execution goes on where the failed run stopped.
         workspace = Workspace.beside(mart, context.run.root_run_id or context.run.run_id)
-        return Ranking(
-            lake, mart, workspace, settings.rank.horizon_days, as_of_ms, settings_hash(settings),
-            weights=settings.rank.weights,
-        )  # fmt: skip
+        return Ranking.under(settings, lake, mart, workspace, as_of_ms)
 
     def tell(self, step: str, event: str, facts: Mapping[str, Any]) -> None:
         """Progress; Dagster shows it by itself."""

@@ -123,14 +123,11 @@ def rank_settings(
         from pipelines.mart.build import as_of as newest
         from pipelines.rank.steps import Ranking
         from pipelines.rank.workspace import Workspace
-        from pipelines.settings import settings_hash
 
         mart, lake = Path(settings.mart.path), Lake(Path(settings.lake.path))
         lake.hours()
-        ranking = Ranking(
-            lake, mart, Workspace.beside(mart, f"pid-{os.getpid()}", {}), settings.rank.horizon_days, as_of_ms,
-            settings_hash(settings), weights=settings.rank.weights, replace=replace,
-        )  # fmt: skip
+        workspace = Workspace.beside(mart, f"pid-{os.getpid()}", {})
+        ranking = Ranking.under(settings, lake, mart, workspace, as_of_ms, replace=replace)
         with RankProgress(quiet) as progress:
             rank_in_process(ranking, gatekeeper, progress.tell)
     made = newest(mart)

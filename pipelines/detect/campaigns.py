@@ -10,12 +10,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pipelines.detect.alike import concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
 from pipelines.detect.communities import PHI_LIMIT, phi
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.membership import Frame, Held, frame, grow
+from pipelines.detect.options import DEFAULT, Options
 
 SEEDS: Final = 150
 """Seeds that are grown, best first."""
@@ -23,12 +25,10 @@ OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
 FLOOR: Final = 8.0
 """Log-odds below which a group adds nothing to an account, and above which it adds no more, in size."""
-REPORTED: Final = 0.0
-"""Log-odds from which a group is shown as a campaign."""
 CONFIDENCE, MEMBERSHIP = 3.0, 0.5
 """Log-odds that a group is a campaign for a nat of its score, and that an account is in it for a nat of its odds."""
 SMALLEST: Final = 5
-FEWEST_PROMPTS: Final = 6.0
+"""Members that a view must see before their links and scatter in it count."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,11 @@ class _Grown:
         return sum(r.nats for r in self.reasons)
 
 
-def find(same: SameSource, evidence: Sequence[Evidence]) -> Campaigns:
+def find(same: SameSource, evidence: Sequence[Evidence], options: Options = DEFAULT) -> Campaigns:
     """Campaigns of the accounts, named by their place (`lifecycle` gives them ids that last)."""
     accounts = same.accounts
     own = own_nats(evidence, len(accounts))
-    rows = np.flatnonzero((accounts.prompts >= FEWEST_PROMPTS) & (accounts.repeats < 0.6))
+    rows = np.flatnonzero((accounts.prompts >= options.min_prompts) & (accounts.repeats < 0.6))
     kept: list[_Grown] = []
     taken = np.zeros(len(accounts), dtype=bool)
     nearby = [neighbours_of(graph.links, len(accounts)) for graph in same.graphs]
@@ -148,7 +148,7 @@ def find(same: SameSource, evidence: Sequence[Evidence]) -> Campaigns:
             continue
         kept.append(group)
         taken[group.members] = True
-    return _assign(same, kept, rows)
+    return _assign(same, kept, rows, options)
 
 
 def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> list[_Grown]:
@@ -205,7 +205,9 @@ def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.minimum(log_p - np.log(-np.expm1(np.minimum(log_p, -1e-12))), FLOOR))
 
 
-def _assign(same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64]) -> Campaigns:
+def _assign(
+    same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64], options: Options
+) -> Campaigns:
     """Each account to the group that says most for it: the log-odds that the group is a campaign and the account in
     it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one."""
     size = len(same.accounts)
@@ -221,13 +223,14 @@ def _assign(same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64])
         own = group.odds[np.searchsorted(rows, group.members)]
         mine = (owner[group.members] < 0) | (own > odds_of[group.members])
         # A member of a stronger group leaves it only for one that fits it better and is itself shown.
-        mine &= (owner[group.members] < 0) | (group.score >= REPORTED)
+        mine &= (owner[group.members] < 0) | (group.score >= options.shown_score)
+        mine &= expit(own) >= options.membership
         owner[group.members[mine]] = place
         odds_of[group.members[mine]] = own[mine]
     members = [np.flatnonzero(owner == place) for place in range(len(groups))]
     found = tuple(
         Campaign(str(place), members[place], odds_of[members[place]], group.score, group.reasons,
-                 group.score >= REPORTED and len(members[place]) >= SMALLEST)
+                 group.score >= options.shown_score and len(members[place]) >= options.smallest_campaign)
         for place, group in enumerate(groups)
     )  # fmt: skip
     return Campaigns(found, worth, best)

@@ -12,6 +12,7 @@ from pipelines.detect.accounts import view
 from pipelines.detect.campaigns import Campaigns
 from pipelines.detect.candidates import SameSource, same_source
 from pipelines.detect.evidence import Evidence
+from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.score import Detection
 from pipelines.ingest.fold import Rows
 from pipelines.prompt_map.fit import TOPICS
@@ -31,17 +32,23 @@ def find_links(profiles: Rows, prompt_map: Map) -> SameSource:
     return same_source(view(profiles, len(prompt_map.centroids)), prompt_map.centroids, TOPICS)
 
 
-def find_campaigns(same: SameSource, previous: pa.Table, evidence: Sequence[Evidence] = ()) -> Campaigns:
+def find_campaigns(
+    same: SameSource, previous: pa.Table, evidence: Sequence[Evidence] = (), options: Options = DEFAULT
+) -> Campaigns:
     """Campaigns, under the ids of earlier ones where they are the same. previous: rows of lifecycle.MEMORY."""
-    found = campaigns.find(same, evidence)
+    found = campaigns.find(same, evidence, options)
     return lifecycle.name(found, same.accounts.ids.to_pylist(), previous)
 
 
 def make_ranking(
-    same: SameSource, found: Campaigns, evidence: Sequence[Evidence], as_of_ms: int
+    same: SameSource,
+    found: Campaigns,
+    evidence: Sequence[Evidence],
+    as_of_ms: int,
+    options: Options = DEFAULT,
 ) -> Detection:
     """Scores, reasons and members as tables."""
-    return score.rank(same, found, evidence, as_of_ms)
+    return score.rank(same, found, evidence, as_of_ms, options)
 
 
 def detect(
@@ -50,9 +57,10 @@ def detect(
     as_of_ms: int,
     evidence: Sequence[Evidence] = (),
     previous: pa.Table | None = None,
+    options: Options = DEFAULT,
 ) -> Detection:
     """Everything at once: profiles, map and account-level evidence in, tables out."""
     same = find_links(profiles, prompt_map)
     known = previous if previous is not None else lifecycle.MEMORY.empty_table()
-    found = find_campaigns(same, known, evidence)
-    return make_ranking(same, found, evidence, as_of_ms)
+    found = find_campaigns(same, known, evidence, options)
+    return make_ranking(same, found, evidence, as_of_ms, options)

@@ -13,10 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.detect import calibrate, lone
-from pipelines.detect.campaigns import FEWEST_PROMPTS, SMALLEST, Campaigns, Reason
+from pipelines.detect.campaigns import Campaigns, Reason
 from pipelines.detect.candidates import SameSource
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_size import list_size
+from pipelines.detect.options import DEFAULT, Options
 
 TIME: Final = pa.timestamp("us", "UTC")
 WORDS: Final = 5
@@ -47,12 +48,14 @@ class Detection:
     campaign_reasons: pa.Table
 
 
-def group_evidence(same: SameSource, campaigns: Campaigns, product: NDArray[np.float64]) -> list[Evidence]:
+def group_evidence(
+    same: SameSource, campaigns: Campaigns, product: NDArray[np.float64], options: Options = DEFAULT
+) -> list[Evidence]:
     """The reasons of family "group": a shared list, and for accounts without one the lone account's product
     (`lone.products`)."""
     size = len(same.accounts)
     odds = np.full(size, np.nan)
-    enough = same.accounts.prompts >= FEWEST_PROMPTS
+    enough = same.accounts.prompts >= options.min_prompts
     odds[enough] = campaigns.worth[enough]
     alone = np.maximum(lone.nats(product) - campaigns.worth, 0.0)
     return [
@@ -88,16 +91,22 @@ def _against_all(
     )
 
 
-def rank(same: SameSource, campaigns: Campaigns, evidence: Sequence[Evidence], as_of_ms: int) -> Detection:
+def rank(
+    same: SameSource,
+    campaigns: Campaigns,
+    evidence: Sequence[Evidence],
+    as_of_ms: int,
+    options: Options = DEFAULT,
+) -> Detection:
     """Every account and every shown campaign, ranked, with reasons that sum to the scores."""
     product = lone.products(same.accounts, same.urn.ordinary)
-    every = [*evidence, *group_evidence(same, campaigns, product)]
+    every = [*evidence, *group_evidence(same, campaigns, product, options)]
     score = np.zeros(len(same.accounts))
     for e in every:  # in a fixed order, so that the sum is the same bit for bit
         score += e.contribution
     return Detection(
-        _accounts(same, campaigns, every, score, product, as_of_ms),
-        _campaigns(same, campaigns, as_of_ms),
+        _accounts(same, campaigns, every, score, product, as_of_ms, options),
+        _campaigns(same, campaigns, as_of_ms, options),
         _members(same, campaigns),
         _links(same, campaigns, as_of_ms),
         _account_reasons(same, every, as_of_ms),
@@ -120,6 +129,7 @@ def _accounts(
     score: NDArray[np.float64],
     product: NDArray[np.float64],
     as_of_ms: int,
+    options: Options,
 ) -> pa.Table:
     accounts = same.accounts
     size = len(accounts)
@@ -128,7 +138,7 @@ def _accounts(
         if campaign.shown:
             for member in campaign.members.tolist():
                 owner[member] = campaign.id
-    p = p_values(same, evidence, score)
+    p = p_values(same, evidence, score, options)
     return pa.table(
         {
             "as_of": _stamps(as_of_ms, size),
@@ -143,7 +153,7 @@ def _accounts(
             "reasons": pa.array(_words(same, campaigns, evidence), pa.list_(pa.string())),
             "confidence": pa.array(
                 np.where(
-                    accounts.prompts < FEWEST_PROMPTS,
+                    accounts.prompts < options.min_prompts,
                     "insufficient",
                     np.where(accounts.prompts < 20, "low", np.where(accounts.has_turns, "high", "medium")),
                 ).tolist(),
@@ -155,10 +165,13 @@ def _accounts(
 
 
 def p_values(
-    same: SameSource, evidence: Sequence[Evidence], score: NDArray[np.float64]
+    same: SameSource,
+    evidence: Sequence[Evidence],
+    score: NDArray[np.float64],
+    options: Options = DEFAULT,
 ) -> NDArray[np.float64]:
     """Conformal p-value of each account's score, float64[accounts]: its place among the peers that its evidence was
-    compared with (like volume, age and surface; like volume alone where there is no evidence). NaN below FEWEST_PROMPTS
+    compared with (like volume, age and surface; like volume alone where there is no evidence). NaN below min_prompts
     distinct prompts, and such accounts are nobody's peers."""
     accounts = same.accounts
     if len(accounts) == 0:
@@ -167,7 +180,7 @@ def p_values(
     if stratum is None:
         unknown = np.full(len(accounts), np.nan)
         stratum = calibrate.strata(accounts.requests, unknown, np.full(len(accounts), -1, dtype=np.int64))
-    enough = accounts.prompts >= FEWEST_PROMPTS
+    enough = accounts.prompts >= options.min_prompts
     return calibrate.rank(np.where(enough, score, np.nan), stratum, "high").p
 
 
@@ -181,10 +194,10 @@ def account_log_e(product: NDArray[np.float64], p: NDArray[np.float64]) -> NDArr
     return np.minimum(calibrate.mean_log_e(calibrate.log_e(p), beyond), MOST_LOG_E)
 
 
-def campaign_log_e(campaigns: Campaigns) -> tuple[NDArray[np.float64], int]:
+def campaign_log_e(campaigns: Campaigns, options: Options) -> tuple[NDArray[np.float64], int]:
     """Log e-values of the campaigns that are shown, float64[k] nats, and how many groups were tested: all that the
     search has found, for the best of many is not a campaign for that."""
-    tested = np.array([c.score for c in campaigns.found if len(c.members) >= SMALLEST])
+    tested = np.array([c.score for c in campaigns.found if len(c.members) >= options.smallest_campaign])
     location, _ = calibrate.usual(tested, GROUPS_LOCATION, GROUPS_SCALE)
     shown = np.array([c.score for c in campaigns.found if c.shown])
     found = calibrate.beyond_the_usual(shown, location, GROUPS_SCALE)
@@ -260,9 +273,9 @@ def _campaign_reasons(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
     )
 
 
-def _campaigns(same: SameSource, campaigns: Campaigns, as_of_ms: int) -> pa.Table:
+def _campaigns(same: SameSource, campaigns: Campaigns, as_of_ms: int, options: Options) -> pa.Table:
     shown = [c for c in campaigns.found if c.shown]
-    log_e, tested = campaign_log_e(campaigns)
+    log_e, tested = campaign_log_e(campaigns, options)
     lists = [list_size(same.accounts, c.members) for c in shown]
     numbers = {
         "prompts_taken": [s.taken for s in lists],

@@ -138,12 +138,7 @@ def differences(today: Standing, new: Standing) -> tuple[list[Subject], list[Sub
 
 def _rank(lake: Lake, mart: Path, as_of_ms: int, settings: Settings, k: int) -> Standing:
     workspace = Workspace.beside(mart, "backtest", {})
-    run(
-        Ranking(
-            lake, mart, workspace, settings.rank.horizon_days, as_of_ms, settings_hash(settings),
-            weights=settings.rank.weights, with_labels=False,
-        )
-    )  # fmt: skip
+    run(Ranking.under(settings, lake, mart, workspace, as_of_ms, with_labels=False))
     with open_mart(str(mart)) as opened:
         campaigns = opened.rows("SELECT campaign_id, rank FROM suspect_campaigns WHERE rank <= ?", k)
         accounts = opened.rows(

@@ -7,7 +7,7 @@ from pipelines.lake.tables import Lake
 from pipelines.rank.run import run
 from pipelines.rank.steps import Ranking
 from pipelines.rank.workspace import Workspace
-from pipelines.settings import load_settings, settings_hash
+from pipelines.settings import load_settings
 
 
 def shadow_mart(mart: Path) -> Path:
@@ -22,10 +22,6 @@ def rank_shadow(lake: Lake, mart: Path, settings_file: str, as_of_ms: int | None
     """
     settings = load_settings(Path(settings_file))
     made = shadow_mart(mart)
-    run(
-        Ranking(
-            lake, made, Workspace.beside(made, f"pid-{os.getpid()}", {}), settings.rank.horizon_days, as_of_ms,
-            settings_hash(settings), live=mart, weights=settings.rank.weights, replace=True,
-        )
-    )  # fmt: skip
+    workspace = Workspace.beside(made, f"pid-{os.getpid()}", {})
+    run(Ranking.under(settings, lake, made, workspace, as_of_ms, live=mart, replace=True))
     return made

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
 from pipelines.detect.links import account_links
+from pipelines.detect.options import DEFAULT, Options
 from pipelines.ingest.fold import Rows
 from pipelines.lake.tables import Lake
 from pipelines.mart import audit_log, build, weights
@@ -30,6 +31,7 @@ from pipelines.rank.previous import previous_history, previous_members
 from pipelines.rank.sources import source_looks, source_notes, source_table
 from pipelines.rank.weigh import weigh
 from pipelines.rank.workspace import Workspace
+from pipelines.settings import Settings, settings_hash
 from schemas.mart import ACCOUNT_PROFILES, FAMILIES, RUNS
 
 Facts = Mapping[str, Any]
@@ -48,8 +50,8 @@ class Ranking:
 
     as_of_ms: end of the horizon, None for the end of the newest hour. live: mart whose labels, weights and
     campaign ids count, None for `mart` itself; a shadow names the live one. weights: factors of families that win
-    over those of labels. with_labels: whether verdicts and their weights count (a backtest judges by them instead).
-    replace: whether a mart with a later horizon is replaced.
+    over those of labels. options: bars of detection. with_labels: whether verdicts and their weights count (a backtest
+    judges by them instead). replace: whether a mart with a later horizon is replaced.
     """
 
     lake: Lake
@@ -60,8 +62,29 @@ class Ranking:
     settings_hash: str
     live: Path | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    options: Options = DEFAULT
     with_labels: bool = True
     replace: bool = False
+
+    @classmethod
+    def under(
+        cls,
+        settings: Settings,
+        lake: Lake,
+        mart: Path,
+        workspace: Workspace,
+        as_of_ms: int | None = None,
+        *,
+        live: Path | None = None,
+        with_labels: bool = True,
+        replace: bool = False,
+    ) -> "Ranking":
+        """A ranking as settings have it."""
+        rank = settings.rank
+        return cls(
+            lake, mart, workspace, rank.horizon_days, as_of_ms, settings_hash(settings), live, rank.weights,
+            rank.detect.options(), with_labels, replace,
+        )  # fmt: skip
 
     @property
     def known(self) -> Path:
@@ -152,6 +175,7 @@ def group_campaigns(ranking: Ranking) -> Facts:
         ranking.workspace.get("same_source"),
         previous_members(ranking.known),
         ranking.workspace.get("evidence"),
+        ranking.options,
     )
     ranking.workspace.put("campaigns", found)
     return {"campaigns": len(found), "members": sum(len(c.members) for c in found)}
@@ -165,6 +189,7 @@ def rank_suspects(ranking: Ranking) -> Facts:
         ranking.workspace.get("campaigns"),
         ranking.workspace.get("evidence"),
         horizon.as_of_ms,
+        ranking.options,
     )
     factors = {family: weight for family, (weight, _) in ranking.workspace.get("weights").items()}
     detection = weigh(detection, factors)

@@ -17,6 +17,8 @@ from pipelines.rank.backtest import Standing, backtest, differences, ends
 from pipelines.rank.recalibrate import LEAST, MOST, fit, propose
 from pipelines.rank.run import run
 from pipelines.rank.shadow import rank_shadow
+from pipelines.rank.steps import Ranking
+from pipelines.rank.workspace import Workspace
 from pipelines.settings import load_settings
 from schemas.mart import FAMILIES
 from tests.rank.world import DAY_MS, FIRST_MS, as_of, ranking, small_world
@@ -118,6 +120,41 @@ def test_a_backtest_tells_what_settings_change(tmp_path: Path) -> None:
     assert any(day.entered or day.left for day in found.days)
     same = backtest(lake, until - DAY_MS, until, load_settings(), load_settings(), verdicts, 5)
     assert [(day.entered, day.left) for day in same.days] == [([], [])]
+
+
+def ranked(mart: Path, flags: dict[str, object]) -> tuple[dict[str, set[str]], int, int]:
+    """Members by campaign, accounts without enough to tell, and those with a p-value."""
+    settings = load_settings(flags=flags)
+    run(Ranking.under(settings, small_world()[1], mart, Workspace.beside(mart, "test", {})))
+    with open_mart(str(mart)) as opened:
+        pairs = opened.rows("SELECT campaign_id, account_id FROM campaign_members")
+        few, with_p = opened.rows(
+            "SELECT count(*) FILTER (confidence = 'insufficient'), count(p_value) FROM suspect_accounts"
+        )[0]
+    members: dict[str, set[str]] = {}
+    for campaign, account in pairs:
+        members.setdefault(campaign, set()).add(account)
+    return members, few, with_p
+
+
+def test_every_setting_of_detection_does_what_it_says(tmp_path: Path) -> None:
+    usual, few, with_p = ranked(tmp_path / "usual.duckdb", {})
+    largest = max(map(len, usual.values()))
+    stricter, fewer, more = ranked(
+        tmp_path / "few.duckdb", {"rank.detect.min_prompts": 20, "rank.detect.membership": 0.999}
+    )
+    assert few < fewer
+    assert with_p > more
+    assert few + with_p == fewer + more == 200
+    assert max(map(len, stricter.values()), default=0) < largest
+    with open_mart(str(tmp_path / "few.duckdb")) as opened:
+        assert opened.rows("SELECT count(*) FROM campaign_members WHERE membership < 0.999")[0][0] == 0
+    none, *_ = ranked(tmp_path / "large.duckdb", {"rank.detect.smallest_campaign": largest + 1})
+    assert none == {}
+    with open_mart(str(tmp_path / "usual.duckdb")) as opened:
+        best = opened.rows("SELECT max(score) FROM suspect_campaigns")[0][0]
+    shown, *_ = ranked(tmp_path / "sure.duckdb", {"rank.detect.shown_score": best + 0.01})
+    assert shown == {}
 
 
 def test_a_shadow_stands_beside_and_touches_nothing(tmp_path: Path) -> None:
