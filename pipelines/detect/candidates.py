@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.detect.accounts import Accounts
@@ -132,8 +133,22 @@ def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
     offsets, neighbours = nearby
     inside = np.zeros(size, dtype=bool)
     inside[members] = True
-    linked = sum(int(inside[neighbours[offsets[m] : offsets[m + 1]]].sum()) for m in members.tolist())
-    return linked / (len(members) * (len(members) - 1))
+    return _inside(offsets, neighbours, members, inside) / (len(members) * (len(members) - 1))
+
+
+@njit(cache=True, nogil=True)
+def _inside(
+    offsets: NDArray[np.int64],
+    neighbours: NDArray[np.int64],
+    members: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+) -> int:
+    """Links from members to accounts inside, each counted from both of its ends."""
+    linked = 0
+    for member in members:
+        for k in range(offsets[member], offsets[member + 1]):
+            linked += inside[neighbours[k]]
+    return linked
 
 
 def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:
