@@ -7,7 +7,7 @@ or group). Not here: whether a finding is new or worse (`rules`).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.mart.open import Mart
@@ -15,6 +15,10 @@ from pipelines.mart.rows import Kind
 
 ANCHORS = ("systematicity", "elicitation", "group")
 """Families of which an alert needs one (METHOD 6.3)."""
+
+OF_METADATA = ("first_turns", "conversations", "probe_then_scale")
+"""Reasons of systematicity that are read off metadata, not off what was asked. An anchor must hold without them:
+metadata alone never suffices (METHOD 6.3), however many families it touches."""
 
 _DOWN = ("suppressed", "ended")
 
@@ -47,6 +51,7 @@ class Finding:
     place: rank among its kind; for accounts, among those that no campaign covers. families: nats by family,
     own evidence and, for a campaign, the median over its members. accounts: 1 for an account.
     false_discovery_rate: smallest rate at which e-BH tells it among all of its kind (METHOD 6.4); 1 for none.
+    of_metadata: what of the families rests on metadata; nothing of a campaign, whose members ask from one list.
     """
 
     kind: Kind
@@ -65,11 +70,15 @@ class Finding:
     families: Mapping[str, float]
     evidence: Sequence[Evidence]
     false_discovery_rate: float = 1.0
+    of_metadata: Mapping[str, float] = field(default_factory=dict)
 
     def has_two_families(self, nats: float) -> bool:
-        """METHOD 6.3: two families of at least so many nats each, one of them an anchor."""
+        """METHOD 6.3: two families of at least so many nats each, one of them an anchor that needs no metadata."""
         carried = [family for family, weight in self.families.items() if weight >= nats]
-        return len(carried) >= 2 and any(family in ANCHORS for family in carried)
+        anchors = [family for family in carried if family in ANCHORS]
+        return len(carried) >= 2 and any(
+            self.families[family] - self.of_metadata.get(family, 0.0) >= nats for family in anchors
+        )
 
     @property
     def is_down(self) -> bool:
@@ -148,10 +157,13 @@ def _accounts(mart: Mart, top: int) -> list[Finding]:
     )
     evidence = _evidence(mart, "account", [row[0] for row in rows])
     families = _families(evidence)
+    metadata = _families(
+        {id: [e for e in found if e.reason in OF_METADATA] for id, found in evidence.items()}
+    )
     return [
         Finding(
             "account", id, place, rank, score, 1, requests, None, _ms(first), _ms(last), confidence, label,
-            state, families.get(id, {}), evidence.get(id, []), rate,
+            state, families.get(id, {}), evidence.get(id, []), rate, metadata.get(id, {}),
         )
         for id, place, rank, score, requests, first, last, confidence, label, state, rate in rows
     ]  # fmt: skip

@@ -19,7 +19,7 @@ WATCH, RATE_LIMIT, REVIEW, SUSPEND = (LADDER.index(a) for a in ("watch", "rate_l
 @dataclass(frozen=True)
 class Entry:
     """An action in force. version: of the feed, when the entry last changed. requests_per_day: from
-    rate_limit on.
+    rate_limit to review; None for a suspension, which lets nothing through.
 
     since_ms: since when this action; expires_at_ms: a gateway drops the entry then, whatever happens to the
     feed. as_of_ms: the ranking that it rests on. is_dry_run: a proposal that must not be carried out.

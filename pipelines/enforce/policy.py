@@ -100,9 +100,10 @@ def _graded(
     if level == 0:
         return None
     is_same = held is not None and held.level == level
-    limit = _limit(subject, subjects, policy) if level >= RATE_LIMIT else None
+    # Who is suspended has no calls left to limit; a verdict that is withdrawn makes a limit anew.
+    limit = _limit(subject, subjects, policy) if RATE_LIMIT <= level < SUSPEND else None
     if is_same and held is not None:
-        if held.requests_per_day is not None:
+        if limit is not None and held.requests_per_day is not None:
             limit = held.requests_per_day  # a limit that follows each ranking would never be met
         # Only a newer ranking renews: a feed whose rankings stop lets go.
         is_due = subjects.as_of_ms > held.as_of_ms and held.expires_at_ms - now_ms < policy.expiry_ms / 2

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.alerts.findings import Finding, read_ranking
+from pipelines.alerts.findings import ANCHORS, OF_METADATA, Finding, read_ranking
 from pipelines.mart.labels import Verdict
 from pipelines.mart.open import Mart
 from pipelines.mart.rows import Kind
@@ -117,12 +117,13 @@ def _accounts(mart: Mart, from_score: float, max_p: float, family_nats: float) -
             WHERE (a.score >= $1 AND a.p_value <= $3) OR a.campaign_id IS NOT NULL OR a.label IS NOT NULL
         ),
         families AS (
-            SELECT id, family, sum(contribution) AS nats
+            SELECT id, family, sum(contribution) AS nats,
+                coalesce(sum(contribution) FILTER (NOT list_contains($4, reason)), 0) AS of_content
             FROM account_reasons SEMI JOIN picked ON account_id = id GROUP BY id, family
         ),
         carried AS (
             SELECT id, count(*) >= 2
-                AND bool_or(family IN ('systematicity', 'elicitation', 'group')) AS is_enough
+                AND bool_or(list_contains($5, family) AND of_content >= $2) AS is_enough
             FROM families WHERE nats >= $2 GROUP BY id
         ),
         strongest AS (
@@ -139,6 +140,8 @@ def _accounts(mart: Mart, from_score: float, max_p: float, family_nats: float) -
         from_score,
         family_nats,
         max_p,
+        list(OF_METADATA),
+        list(ANCHORS),
     )
     return [Subject("account", *row) for row in rows]
 

@@ -3,7 +3,7 @@
 SELECT
     s.source,
     s.records,
-    round(100 * s.rejects / greatest(s.records + s.rejects, 1), 2) AS percent_rejected,
+    round(100 * s.rejects / greatest(s.records, 1), 2) AS percent_rejected,
     s.newest_event_time,
     s.lag_seconds,
     s.missing_fields,

@@ -78,6 +78,15 @@ def test_an_anchor_and_any_other_family_will_do(anchor: str) -> None:
     assert History().events([campaign("a", families={anchor: 0.2, "tempo": 0.2})], 0)
 
 
+def test_metadata_alone_never_suffices() -> None:
+    families = {"tempo": 1.0, "systematicity": 1.2}
+    assert not campaign("a", families=families, of_metadata={"systematicity": 1.2}).has_two_families(0.1)
+    assert campaign("a", families=families, of_metadata={"systematicity": 1.0}).has_two_families(0.1)
+    assert campaign(
+        "a", families=families | {"group": 0.2}, of_metadata={"systematicity": 1.2}
+    ).has_two_families(0.1)
+
+
 @pytest.mark.parametrize(
     "changes", [{"score": 1.9}, {"state": "suppressed"}, {"state": "ended"}, {"confidence": "insufficient"}]
 )

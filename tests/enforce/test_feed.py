@@ -8,10 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from pipelines.alerts.findings import read_ranking
 from pipelines.cli.app import run
 from pipelines.enforce.run import enforce
+from pipelines.enforce.subjects import read_subjects
 from pipelines.errors import UsageError
 from pipelines.mart.labels import Verdict, labels_file
+from pipelines.mart.open import open_mart
 from pipelines.settings import load_settings
 from tests.cli.test_findings import dangerous
 from tests.hostile import HOSTILE
@@ -82,6 +85,30 @@ def test_a_feed_without_new_rankings_lets_go(mart: Path, tmp_path: Path) -> None
     report = enforce(mart, tmp_path / "a.jsonl", "jsonl", settings, NOW_MS + 4 * DAY)
     assert report.entries == []
     assert (tmp_path / "a.jsonl").read_text() == ""
+
+
+def test_metadata_alone_is_neither_told_nor_graded(mart: Path) -> None:
+    """An account whose only anchor are first turns, beside tempo: what a log without prompts can show."""
+    with open_mart(str(mart)) as opened:
+        account = opened.rows(
+            "SELECT account_id FROM suspect_accounts WHERE campaign_id IS NULL ORDER BY rank"
+        )[0][0]
+    for reason in ("first_turns", "templates"):
+        with duckdb.connect(str(mart)) as connection:
+            as_of = connection.execute("SELECT max(as_of) FROM runs").fetchall()[0][0]
+            connection.execute("DELETE FROM account_reasons WHERE id = ?", [account])
+            connection.execute(
+                "UPDATE suspect_accounts SET score = 9, p_value = 0.01 WHERE account_id = ?", [account]
+            )
+            for family, name in (("tempo", "longest_gap_hours"), ("systematicity", reason)):
+                connection.execute(
+                    "INSERT INTO account_reasons VALUES (?, ?, ?, ?, 1.0, 0.5, 99.0, 1.2, 'x')",
+                    [as_of, account, family, name],
+                )
+        with open_mart(str(mart)) as opened:
+            (finding,) = (f for f in read_ranking(opened, 0, 999).findings if f.id == account)
+            (subject,) = (s for s in read_subjects(opened, 0.0, 0.05, 0.1).accounts if s.id == account)
+        assert finding.has_two_families(0.1) == subject.has_two_families == (reason == "templates")
 
 
 def test_gateways(mart: Path, tmp_path: Path) -> None:

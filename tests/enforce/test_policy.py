@@ -74,6 +74,17 @@ def test_a_verdict_on_a_campaign_suspends_no_member() -> None:
     assert found["account:a"].action == "review"
 
 
+def test_a_suspension_has_no_limit_and_a_withdrawn_one_has_a_limit_again() -> None:
+    before = graded(ACCOUNT)
+    assert before["account:a"].requests_per_day == 40
+    suspended = graded(replace(ACCOUNT, label="true_positive"), before=before, now_ms=1)
+    assert (suspended["account:a"].action, suspended["account:a"].requests_per_day) == ("suspend", None)
+    again = graded(replace(ACCOUNT, label="true_positive"), before=suspended, now_ms=2)
+    assert again["account:a"].requests_per_day is None
+    withdrawn = graded(ACCOUNT, before=suspended, now_ms=3)["account:a"]
+    assert (withdrawn.action, withdrawn.requests_per_day) == ("vary_outputs", 40)
+
+
 def test_up_at_once_down_only_after_hysteresis_and_hold() -> None:
     before = graded(ACCOUNT)
     assert graded(replace(ACCOUNT, score=4.0), before=before, now_ms=1)["account:a"].action == "review"
