@@ -128,27 +128,29 @@ def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
     return found
 
 
-def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
-    """Share of the pairs of members that are linked."""
-    offsets, neighbours = nearby
-    inside = np.zeros(size, dtype=bool)
-    inside[members] = True
-    return _inside(offsets, neighbours, members, inside) / (len(members) * (len(members) - 1))
+def count_links(nearby: Neighbours, members: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How many of the members each account is linked to, int64[size]."""
+    count = np.zeros(size, dtype=np.int64)
+    _count_links(*nearby, members, count)
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _inside(
+def _count_links(
     offsets: NDArray[np.int64],
     neighbours: NDArray[np.int64],
     members: NDArray[np.int64],
-    inside: NDArray[np.bool_],
-) -> int:
-    """Links from members to accounts inside, each counted from both of its ends."""
-    linked = 0
+    out: NDArray[np.int64],
+) -> None:
     for member in members:
         for k in range(offsets[member], offsets[member + 1]):
-            linked += inside[neighbours[k]]
-    return linked
+            out[neighbours[k]] += 1
+
+
+def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
+    """Share of the pairs of members that are linked."""
+    linked = int(count_links(nearby, members, size)[members].sum())
+    return linked / (len(members) * (len(members) - 1))
 
 
 def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:

@@ -26,9 +26,9 @@ class Overlap:
 
 def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
     """Duplicates among the members' longer prompts. The samples are coordinated (the same keyed hash everywhere), so
-    a prompt is compared between accounts only below the threshold hash of both: without correction for accounts over
-    256 prompts this understates duplicates, so each prompt is kept only under the smallest threshold of the group's
-    full samples."""
+    a prompt is seen in two accounts only below the threshold hash of both. Nothing corrects for that here, so
+    duplicates of accounts over 256 prompts are understated; `list_size` cuts at the smallest threshold of the full
+    samples."""
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
     places = places[sample.lengths[places] > LONG_PROMPT]

@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
 from pipelines.detect.alike import Habits, alike
 from pipelines.detect.arrays import entries_of
-from pipelines.detect.candidates import Neighbours, SameSource
+from pipelines.detect.candidates import Neighbours, SameSource, count_links
 from pipelines.detect.list_model import fit_list, ratios_to
 
 HEAVIEST: Final = 60.0
@@ -112,27 +111,13 @@ def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(shared, dtype=np.float64)
 
 
-@njit(cache=True, nogil=True)
-def _count_links(
-    offsets: NDArray[np.int64],
-    neighbours: NDArray[np.int64],
-    members: NDArray[np.int64],
-    out: NDArray[np.int64],
-) -> None:
-    for member in members:
-        for k in range(offsets[member], offsets[member + 1]):
-            out[neighbours[k]] += 1
-
-
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the (other) members that each account is linked to, in the view that links it best;
     float64[accounts]."""
     size = f.asked.shape[0]
     most = np.zeros(size, dtype=np.int64)
-    for offsets, neighbours in f.linked:
-        count = np.zeros(size, dtype=np.int64)
-        _count_links(offsets, neighbours, members, count)
-        np.maximum(most, count, out=most)
+    for nearby in f.linked:
+        np.maximum(most, count_links(nearby, members, size), out=most)
     inside = np.zeros(size)
     inside[members] = 1.0
     return np.asarray(most / np.maximum(len(members) - inside, 1))

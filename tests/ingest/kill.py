@@ -5,14 +5,17 @@ moment and begun again, until the wanted number of kills has hit. Then it runs t
 """
 
 import argparse
+import itertools
 import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipelines.lake.tables import Lake
 from tests.ingest.lakes import expected_sums, rejects, rows, sums, write_log
 from tests.ingest.records import log
 
@@ -50,6 +53,21 @@ def kill_often(source: Path, lake: Path, kills: int, rng: random.Random, longest
     return hits
 
 
+def killed_lakes(
+    new_lake: Callable[[int], Lake], source: Path, kills: int, rng: random.Random, longest: float
+) -> Iterator[tuple[Lake, int]]:
+    """(lake, kills so far) of one lake after another, each killed and then run to its end, until there are enough.
+    new_lake: the lake of that number, from 1 on."""
+    hits = 0
+    for number in itertools.count(1):
+        lake = new_lake(number)
+        hits += kill_often(source, lake.path, kills - hits, rng, longest)
+        run_to_end(source, lake.path)
+        yield lake, hits
+        if hits >= kills:
+            return
+
+
 def main() -> None:
     """Kill, rerun, compare with an undisturbed lake; fails loudly when they differ."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -66,16 +84,17 @@ def main() -> None:
         source = write_log(root / "log.ndjson", records)
         source.write_bytes(source.read_bytes() + b"broken\n")
         os.environ["SCARECROW_INGEST__CYCLE_MIB"] = ENVIRONMENT["SCARECROW_INGEST__CYCLE_MIB"] = "1"
-        from pipelines.lake.tables import Lake
-
         calm = Lake(root / "calm")
         run_to_end(source, calm.path)
         took = time.monotonic() - began
-        while hits < arguments.kills:
-            rounds += 1
-            lake = Lake(root / f"killed-{rounds}")
-            hits += kill_often(source, lake.path, arguments.kills - hits, rng, min(took * 0.7, 12.0))
-            run_to_end(source, lake.path)
+        killed = killed_lakes(
+            lambda number: Lake(root / f"killed-{number}"),
+            source,
+            arguments.kills,
+            rng,
+            min(took * 0.7, 12.0),
+        )
+        for rounds, (lake, hits) in enumerate(killed, start=1):
             assert sums(lake) == sums(calm) == expected_sums(records)
             assert len(rejects(lake)) == 1
             assert rows(lake).drop_columns(["map_version"]).num_rows == rows(calm).num_rows

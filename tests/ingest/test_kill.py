@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.prompt_map.fit import FittedMap
-from tests.ingest.kill import ENVIRONMENT, command, kill_often, run_to_end
+from tests.ingest.kill import ENVIRONMENT, command, killed_lakes
 from tests.ingest.lakes import expected_sums, new_lake, rejects, sums, write_log
 from tests.ingest.records import log
 
@@ -25,14 +25,11 @@ def test_killed_and_begun_again(tmp_path: Path, fitted: FittedMap, pytestconfig:
     records = log(70, 6000, repeats=0.05)
     source = write_log(tmp_path / "log.ndjson", records)
     source.write_bytes(b"broken\n" + source.read_bytes() + b"broken too\n")
-    rng = random.Random(4)
-    hits = lakes = 0
-    while hits < kills:
-        lakes += 1
+    killed = killed_lakes(
+        lambda number: new_lake(tmp_path / f"lake-{number}", fitted), source, kills, random.Random(4), 7.0
+    )
+    for lakes, (lake, hits) in enumerate(killed, start=1):
         assert lakes <= kills, f"{hits} of {kills} kills hit"
-        lake = new_lake(tmp_path / f"lake-{lakes}", fitted)
-        hits += kill_often(source, lake.path, kills - hits, rng, 7.0)
-        run_to_end(source, lake.path)
         assert sums(lake) == expected_sums(records)
         assert [r["position"].rsplit(":", 1)[1] for r in rejects(lake)] == ["1", "6002"]
 
