@@ -320,6 +320,12 @@ SOURCES = Relation(
         Column("records", COUNT, "records read", True, minimum=0),
         Column("rejects", COUNT, "records rejected", True, minimum=0),
         Column("duplicates", COUNT, "records dropped as repeats of an event_id", True, minimum=0),
+        Column(
+            "lost_records",
+            COUNT,
+            "offsets that retention removed before they were read; null for files, which have no retention",
+            minimum=0,
+        ),
         Column("missing_fields", pa.list_(TEXT), "request fields never seen", True),
         Column("unavailable_reasons", pa.list_(TEXT), "evidence that they make unavailable", True),
     ),
@@ -372,7 +378,7 @@ AUDIT_LOG = Relation(
     owner="trust-and-safety",
 )
 
-BLIND_SPOTS_KINDS = ("missing_field", "few_requests", "rejects", "no_cell", "silent_days")
+BLIND_SPOTS_KINDS = ("missing_field", "few_requests", "rejects", "lost_records", "no_cell", "silent_days")
 
 BLIND_SPOTS = Relation(
     "blind_spots",

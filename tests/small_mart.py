@@ -251,6 +251,7 @@ class SmallMart:
                     "records": records,
                     "rejects": 17 * index,
                     "duplicates": 230,
+                    "lost_records": None,
                     "missing_fields": missing,
                     "unavailable_reasons": unavailable(missing),
                 }

@@ -137,7 +137,7 @@ def sources(mart: Mart) -> list[Source]:
         for row in mart.rows(
             """
             SELECT source, app_id, committed, end_position, lag_records, lag_seconds, newest_event_time,
-                   records, rejects, duplicates, missing_fields, unavailable_reasons
+                   records, rejects, duplicates, lost_records, missing_fields, unavailable_reasons
             FROM sources ORDER BY source, app_id"""
         )
     ]

@@ -137,6 +137,7 @@ class Source:
     records: int
     rejects: int
     duplicates: int
+    lost_records: int | None
     missing_fields: list[str]
     unavailable_reasons: list[str]
 

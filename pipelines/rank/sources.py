@@ -75,7 +75,8 @@ def missing_fields(note: Note) -> list[str]:
 
 
 def source_table(notes: Sequence[Note], looks: Mapping[str, Look] | None = None) -> pa.Table:
-    """Rows of schemas.mart.SOURCES. lag_records of a topic counts offsets; a file knows bytes only."""
+    """Rows of schemas.mart.SOURCES. lag_records and lost_records of a topic count offsets; a file knows bytes only, and
+    loses none."""
     rows = []
     for note in notes:
         look = (looks or {}).get(note.app_id)
@@ -95,6 +96,7 @@ def source_table(notes: Sequence[Note], looks: Mapping[str, Look] | None = None)
                 "records": note.records,
                 "rejects": note.rejects,
                 "duplicates": note.duplicates,
+                "lost_records": note.lost_records if is_topic else None,
                 "missing_fields": missing,
                 "unavailable_reasons": unavailable(missing),
             }

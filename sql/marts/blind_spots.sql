@@ -46,6 +46,12 @@ spots AS (
     FROM staged_sources AS s WHERE s.rejects > 0
     UNION ALL
     SELECT
+        'lost_records', s.source, NULL, s.lost_records, s.lost_records / (s.lost_records + s.records),
+        concat(s.lost_records, ' records of ', s.source, ' were removed by retention before they were read'),
+        'keep the topic longer, or ingest more often'
+    FROM staged_sources AS s WHERE s.lost_records > 0
+    UNION ALL
+    SELECT
         'no_cell', 'prompt map', NULL, h.unmapped_requests, h.unmapped_requests / nullif(h.requests, 0),
         concat(h.unmapped_requests, ' of ', h.requests, ' calls have no cell: no text, or measured with another prompt map'),
         'ingest the log of these days anew with the map in use'

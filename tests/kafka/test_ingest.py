@@ -154,6 +154,8 @@ def test_letters_too_large_for_their_topic_and_lost_ranges(broker: Broker, tmp_p
     assert (totals.rejects, totals.lost) == (4, 3)
     (note,) = source_notes(lake)
     assert (note.lost, note.lost_records) == ([[1, 4]], 3)
+    (row,) = source_table([note]).to_pylist()
+    assert row["lost_records"] == 3
     found = {
         h["scarecrow.position"].decode(): (k, v, h.get("scarecrow.original"))
         for k, v, h in read_all(broker, dead, 3)
