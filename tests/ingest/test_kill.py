@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.prompt_map.fit import FittedMap
-from tests.ingest.kill import ENVIRONMENT, command, killed_lakes
+from tests.ingest.kill import ENVIRONMENT, command, killed_lakes, run_to_end, warm_seconds
 from tests.ingest.lakes import expected_sums, new_lake, rejects, sums, write_log
 from tests.ingest.records import log
 
@@ -25,8 +25,10 @@ def test_killed_and_begun_again(tmp_path: Path, fitted: FittedMap, pytestconfig:
     records = log(70, 6000, repeats=0.05)
     source = write_log(tmp_path / "log.ndjson", records)
     source.write_bytes(b"broken\n" + source.read_bytes() + b"broken too\n")
+    run_to_end(source, new_lake(tmp_path / "cold", fitted).path)
+    longest = warm_seconds(source, new_lake(tmp_path / "calm", fitted).path)
     killed = killed_lakes(
-        lambda number: new_lake(tmp_path / f"lake-{number}", fitted), source, kills, random.Random(4), 7.0
+        lambda number: new_lake(tmp_path / f"lake-{number}", fitted), source, kills, random.Random(4), longest
     )
     for lakes, (lake, hits) in enumerate(killed, start=1):
         assert lakes <= kills, f"{hits} of {kills} kills hit"
