@@ -334,14 +334,24 @@ def _row(name: str, field: FieldInfo, value: object, origin: str) -> SettingRow:
     return SettingRow(name, shown, origin, field.description or "", is_secret)
 
 
-def settings_hash(settings: Settings) -> str:
-    """16 hexadecimal digits over all settings but secrets and how brokers are reached."""
-    values = {
+def _open_values(settings: Settings) -> dict[str, Any]:
+    """All settings but secrets and how brokers are reached."""
+    return {
         name: value
         for name, field, value in _fields(settings)
         if not (_is_secret(field) or name.startswith("kafka."))
     }
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def changed(before: Settings, after: Settings) -> dict[str, tuple[Any, Any]]:
+    """Values before and after of the settings that differ, by name; secrets and how brokers are reached left out."""
+    old, new = _open_values(before), _open_values(after)
+    return {name: (value, new[name]) for name, value in old.items() if value != new[name]}
+
+
+def settings_hash(settings: Settings) -> str:
+    """16 hexadecimal digits over all settings but secrets and how brokers are reached."""
+    text = json.dumps(_open_values(settings), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pipelines.alerts.findings import Finding
 from pipelines.mart.rows import Kind
+from pipelines.settings import AlertSettings
 
 Event = Literal["opened", "worse", "resolved"]
 Why = Literal["quiet", "budget"]
@@ -43,6 +44,26 @@ class Limits:
     def first(self, kind: Kind) -> int:
         """k of a kind."""
         return self.first_campaigns if kind == "campaign" else self.first_accounts
+
+    def stays(self, kind: Kind) -> int:
+        """Place of a kind down to which what was told stays open: STAY x k."""
+        return STAY * self.first(kind)
+
+
+def limits(alerts: AlertSettings) -> Limits:
+    """The settings as the rules read them."""
+    return Limits(
+        first_campaigns=alerts.first_campaigns,
+        first_accounts=alerts.first_accounts,
+        min_score=alerts.min_score,
+        family_nats=alerts.family_nats,
+        worse_nats=alerts.worse_nats,
+        worse_accounts=alerts.worse_accounts,
+        quiet_ms=int(alerts.quiet_hours * HOUR_MS),
+        resolve_after=alerts.resolve_after,
+        per_day=alerts.per_day,
+        false_discovery_rate=alerts.false_discovery_rate,
+    )
 
 
 @dataclass(frozen=True)
@@ -175,4 +196,4 @@ def _event(finding: Finding, before: Known | None, limits: Limits) -> Event | No
 
 
 def _stays(finding: Finding, limits: Limits) -> bool:
-    return not finding.is_down and finding.place <= STAY * limits.first(finding.kind)
+    return not finding.is_down and finding.place <= limits.stays(finding.kind)

@@ -14,7 +14,7 @@ from pipelines.alerts.deliver import Delivered, Patience, deliver
 from pipelines.alerts.findings import Ranking, read_ranking
 from pipelines.alerts.notice import Alert, Mention, alert, mention
 from pipelines.alerts.outbox import Outbox, opened
-from pipelines.alerts.rules import DAY_MS, HOUR_MS, STAY, Decision, Limits, decide
+from pipelines.alerts.rules import DAY_MS, HOUR_MS, Decision, decide, limits
 from pipelines.mart.open import open_mart
 from pipelines.settings import AlertSettings, Settings
 
@@ -112,25 +112,10 @@ def preview(mart: Path, settings: Settings, now_ms: int) -> AlertReport:
     return AlertReport(ranking.as_of_ms, is_news, _alerts(decision, ranking, now_ms), held, is_dry_run=True)
 
 
-def limits(alerts: AlertSettings) -> Limits:
-    """The settings as the rules read them."""
-    return Limits(
-        first_campaigns=alerts.first_campaigns,
-        first_accounts=alerts.first_accounts,
-        min_score=alerts.min_score,
-        family_nats=alerts.family_nats,
-        worse_nats=alerts.worse_nats,
-        worse_accounts=alerts.worse_accounts,
-        quiet_ms=int(alerts.quiet_hours * HOUR_MS),
-        resolve_after=alerts.resolve_after,
-        per_day=alerts.per_day,
-        false_discovery_rate=alerts.false_discovery_rate,
-    )
-
-
 def _ranking(mart: Path, alerts: AlertSettings) -> Ranking:
+    bars = limits(alerts)
     with open_mart(str(mart)) as found:
-        return read_ranking(found, STAY * alerts.first_campaigns, STAY * alerts.first_accounts)
+        return read_ranking(found, bars.stays("campaign"), bars.stays("account"))
 
 
 def _decision(outbox: Outbox, ranking: Ranking, alerts: AlertSettings, now_ms: int) -> Decision:

@@ -10,7 +10,7 @@ import typer
 from pipelines.cli.context import settings_of
 
 if TYPE_CHECKING:
-    from pipelines.rank.backtest import Backtest, Day
+    from pipelines.rank.backtest import Backtest, Day, Side
 
 
 def backtest_command(
@@ -25,12 +25,12 @@ def backtest_command(
         str | None, typer.Option(help="Mart whose labels judge.", show_default="mart.duckdb")
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, help="Campaigns, and accounts outside them, that are told.")
+        int, typer.Option(min=1, help="Campaigns, and accounts outside them, that are compared.")
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
 ) -> None:
     """Ranks every day of a range again, under the settings in force and under new ones: what enters, what leaves,
-    precision against labels, and how many findings a day people would be told. The mart in force is not touched.
+    precision against labels, and the alerts that people would get. The mart in force is not touched.
 
     Example: `scarecrow backtest --since 2026-11-01 --until 2026-11-08 --settings new.toml`
     """
@@ -42,14 +42,18 @@ def backtest_command(
     from pipelines.lake.tables import Lake
     from pipelines.mart.labels import read_labels
     from pipelines.rank.backtest import backtest, ends
-    from pipelines.settings import load_settings
+    from pipelines.settings import changed, load_settings
 
     settings = settings_of(ctx, lake__path=lake, mart__path=mart)
     since_ms, until_ms = parse_time("--since", since), parse_time("--until", until)
     total = len(list(ends(since_ms, until_ms)))
     if not total:
         raise UsageError(f"no day ends between --since {since} and --until {until}; give a later --until")
-    tried = load_settings(new)
+    tried = load_settings(new, {"lake.path": settings.lake.path, "mart.path": settings.mart.path})
+    if not any(name.startswith(("rank.", "alerts.")) for name in changed(settings, tried)):
+        raise UsageError(
+            f"no setting of rank or alerts in {new} differs from what is in force; change one to try it"
+        )
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     done: list[int] = []
 
@@ -58,7 +62,7 @@ def backtest_command(
         if not as_json:
             console.print(
                 f"[{len(done)}/{total}] {_day(day)}: {len(day.entered)} enter, {len(day.left)} leave, "
-                f"new findings {day.today.new} -> {day.new.new}"
+                f"alerts {_alerts(day.today)} -> {_alerts(day.new)}"
             )
 
     opened = Lake(Path(settings.lake.path))
@@ -69,7 +73,7 @@ def backtest_command(
         print_json(
             asdict(found)
             | {
-                "new_findings_per_day": {"today": found.load("today"), "new": found.load("new")},
+                "alerts_per_day": {"today": found.load("today"), "new": found.load("new")},
                 "precision": {"today": found.precision("today"), "new": found.precision("new")},
             }
         )
@@ -81,28 +85,42 @@ def _show(found: "Backtest") -> None:
     from pipelines.cli.table import print_table
 
     print_table(
-        ["day", "campaigns", "told new", "precision", "enters", "leaves"],
+        ["setting", "in force", "new"],
+        [[name, str(old), str(new)] for name, (old, new) in found.changed.items()],
+    )
+    print_table(
+        ["day", "campaigns", "alerts", "held back", "precision", "enters", "leaves"],
         [
             [
                 _day(day),
                 f"{day.today.campaigns} -> {day.new.campaigns}",
-                f"{day.today.new} -> {day.new.new}",
+                f"{_alerts(day.today)} -> {_alerts(day.new)}",
+                f"{day.today.held} -> {day.new.held}",
                 f"{_share(day.today.precision)} -> {_share(day.new.precision)}",
                 _some(day.entered),
                 _some(day.left),
             ]
             for day in found.days
         ],
-        wide=[4, 5],
+        wide=[5, 6],
     )
     print(
-        f"new findings per day {found.load('today'):.1f} -> {found.load('new'):.1f}; precision against labels "
+        f"alerts per day {_rate(found.load('today'))} -> {_rate(found.load('new'))}; precision against labels "
         f"{_share(found.precision('today'))} -> {_share(found.precision('new'))}"
     )
 
 
 def _day(day: "Day") -> str:
     return f"{datetime.fromtimestamp((day.as_of_ms - 1) / 1000, UTC):%Y-%m-%d}"
+
+
+def _alerts(side: "Side") -> int:
+    """A resolution asks nobody to look."""
+    return side.opened + side.worse
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _share(value: float | None) -> str:

@@ -1,5 +1,5 @@
 """Calibration: from a statistic to a p-value against peers, to one p per family, to bounded log-odds and
-alerts.
+to the rate at which e-BH tells it.
 
 Belongs here: what METHOD section 6 asks of every statistic alike. Not here: any statistic, or how the
 contributions of families and groups are joined (`score`).
@@ -34,11 +34,6 @@ SHIFT: Final = 3.0
 QUARTILE: Final = 0.6745
 HALF_LIFE_DAYS: Final = 30.0
 """Days after which accumulated evidence counts half."""
-
-LEAD: Final = ("systematicity", "elicitation", "group")
-"""Families of which an alert needs one."""
-COUNTS_FROM: Final = 0.5
-"""Nats from which a family counts as evidence in the two-family rule."""
 PREVALENCE: Final = {
     "tempo": 0.2,
     "coverage": 0.1,
@@ -203,18 +198,6 @@ def contributions(family: str, p: Floats, p_values: Sequence[Floats]) -> list[Fl
     parts = np.where(same_way.sum(axis=0) > 0, same_way, there.astype(np.float64))
     shares = parts / np.maximum(parts.sum(axis=0), 1e-300)
     return list(shares * total)
-
-
-def may_alert(by_family: dict[str, Floats]) -> NDArray[np.bool_]:
-    """Two-family rule: evidence from at least two families, one of them of LEAD. by_family: nats,
-    float64[n] each.
-    """
-    strong = {family: nats >= COUNTS_FROM for family, nats in by_family.items()}
-    count = np.sum(list(strong.values()), axis=0)
-    lead = np.any(
-        [strong[family] for family in LEAD if family in strong] or [np.zeros_like(count, bool)], axis=0
-    )
-    return np.asarray((count >= 2) & lead)
 
 
 def beyond_the_usual(values: Floats, location: float, scale: float) -> Floats:

@@ -145,15 +145,6 @@ def test_contributions_add_up_and_are_bounded(p_values: list[list[float]]) -> No
                 assert np.all(part[np.isnan(column)] == 0)
 
 
-def test_two_family_rule() -> None:
-    high, none = np.array([5.0]), np.array([0.0])
-    assert not calibrate.may_alert({"tempo": high, "linkage": high, "coverage": high})[0]
-    assert not calibrate.may_alert({"elicitation": high, "tempo": none})[0]
-    assert calibrate.may_alert({"elicitation": high, "tempo": high})[0]
-    assert calibrate.may_alert({"group": high, "coverage": high})[0]
-    assert not calibrate.may_alert({"tempo": high, "linkage": high})[0]
-
-
 @given(st.lists(st.floats(-5, 12), min_size=1, max_size=30), st.floats(0.01, 0.5))
 def test_e_bh_equals_the_naive_one(logs: list[float], alpha: float) -> None:
     e = np.array(logs)

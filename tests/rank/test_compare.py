@@ -117,9 +117,38 @@ def test_a_backtest_tells_what_settings_change(tmp_path: Path) -> None:
     assert [day.as_of_ms for day in found.days] == [since + DAY_MS, until]
     assert found.precision("today") == 1.0
     assert found.settings[0] != found.settings[1]
+    assert found.changed == {"rank.weights": ({}, {"tempo": 0.0, "systematicity": 0.0})}
     assert any(day.entered or day.left for day in found.days)
     same = backtest(lake, until - DAY_MS, until, load_settings(), load_settings(), verdicts, 5)
     assert [(day.entered, day.left) for day in same.days] == [([], [])]
+
+
+def test_a_backtest_tells_whom_the_alert_rules_tell(tmp_path: Path) -> None:
+    lake = small_world()[1]
+    since, until = FIRST_MS + 3 * DAY_MS, FIRST_MS + 6 * DAY_MS
+    told = load_settings(
+        flags={"alerts.false_discovery_rate": 1.0, "alerts.min_score": -100.0, "alerts.worse_nats": 100.0}
+    )
+    silent = load_settings(flags={"alerts.per_day": 0, "alerts.false_discovery_rate": 1.0})
+    found = backtest(lake, since, until, told, silent, [], 5)
+    assert found.days[0].today.opened > 0
+    assert (found.load("new"), [day.new.opened for day in found.days]) == (0.0, [0, 0, 0])
+    assert all(day.new.held > 0 for day in found.days)
+    # What is open is not told again, and an account that is told has places of its own beside the first campaigns.
+    load = found.load("today")
+    assert load is not None
+    assert load < found.days[0].today.opened
+    assert not any(day.entered or day.left for day in found.days)
+    assert set(found.changed) == {"alerts.min_score", "alerts.worse_nats", "alerts.per_day"}
+
+
+def test_a_backtest_without_a_change_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new.toml").write_text("[ingest]\nworkers = 3\n")
+    arguments = ["backtest", "--since", "2026-01-08", "--until", "2026-01-10"]
+    assert scarecrow([*arguments, "--settings", str(tmp_path / "new.toml")]) == 2
+    assert "no setting of rank or alerts" in capsys.readouterr().err
 
 
 def ranked(mart: Path, flags: dict[str, object]) -> tuple[dict[str, set[str]], int, int]:
