@@ -64,23 +64,34 @@ def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.int64(buffer, types.int64), generate
 
 
-@_intrinsic
-def letters_and_digits(typing_context: Any, buffer: Any, at: Any) -> Any:
-    """How many of the 32 bytes from a position on are ASCII letters and digits before the first that is not."""
+def _mask_of_64(test: Any) -> Any:
+    """An intrinsic: bit mask, as uint64, of the 64 bytes from a position on that pass a test on a vector of bytes."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(8), LANES)
-        pointer = builder.bitcast(_pointer(context, builder, signature, args), ir.PointerType(vector))
-        chunk = builder.load(pointer, align=1)
-        lower = builder.or_(chunk, _splat(0x20))
-        letter = builder.icmp_unsigned("<", builder.sub(lower, _splat(ord("a"))), _splat(26))
-        digit = builder.icmp_unsigned("<", builder.sub(chunk, _splat(ord("0"))), _splat(10))
-        other = builder.not_(builder.or_(letter, digit))
-        mask = builder.zext(builder.bitcast(other, ir.IntType(LANES)), ir.IntType(64))
-        stopper = ir.Constant(ir.IntType(64), 1 << LANES)
-        return builder.cttz(builder.or_(mask, stopper), ir.Constant(ir.IntType(1), 1))
+    def mask(typing_context: Any, buffer: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.VectorType(ir.IntType(8), PADDING)
+            pointer = builder.bitcast(_pointer(context, builder, signature, args), ir.PointerType(kind))
+            passed = test(
+                builder, builder.load(pointer, align=1), lambda byte: ir.Constant(kind, [byte] * PADDING)
+            )
+            return builder.bitcast(passed, ir.IntType(64))
 
-    return types.int64(buffer, types.int64), generate
+        return types.uint64(buffer, types.int64), generate
+
+    return _intrinsic(mask)
+
+
+def _is_letter_or_digit(builder: Any, chunk: Any, splat: Any) -> Any:
+    lower = builder.or_(chunk, splat(0x20))
+    letter = builder.icmp_unsigned("<", builder.sub(lower, splat(ord("a"))), splat(26))
+    digit = builder.icmp_unsigned("<", builder.sub(chunk, splat(ord("0"))), splat(10))
+    return builder.or_(letter, digit)
+
+
+letters_and_digits: Final = _mask_of_64(_is_letter_or_digit)
+"""Of the 64 bytes from a position on, those that are ASCII letters and digits."""
+beyond_ascii: Final = _mask_of_64(lambda builder, chunk, splat: builder.icmp_signed("<", chunk, splat(0)))
+"""Of the 64 bytes from a position on, those of 0x80 and more."""
 
 
 @_intrinsic
@@ -120,10 +131,10 @@ def pairs(typing_context: Any, buffer: Any, at: Any, first: Any, second: Any, di
 
 @_intrinsic
 def lowest_bit(typing_context: Any, mask: Any) -> Any:
-    """Index of the lowest set bit of a uint64 that is not 0."""
+    """Index of the lowest set bit of a uint64; 64 where none is."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), generate
 
@@ -198,3 +209,28 @@ def _weighted_sum(width: int) -> Any:
 
 weighted_sum_32: Final = _weighted_sum(32)
 weighted_sum_64: Final = _weighted_sum(64)
+
+
+@_intrinsic
+def largest_of_32(typing_context: Any, values: Any) -> Any:
+    """Index of the first of the largest of 32 numbers. values: float32[32], contiguous."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = ir.VectorType(ir.FloatType(), 32)
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        chunk = builder.load(builder.bitcast(data, ir.PointerType(lanes)), align=4)
+        reduce = _cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.FloatType(), [lanes]), "llvm.vector.reduce.fmax.v32f32"
+        )
+        single = builder.insert_element(
+            ir.Constant(lanes, ir.Undefined), builder.call(reduce, [chunk]), ir.Constant(ir.IntType(32), 0)
+        )
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), 32), [0] * 32)
+        spread = builder.shuffle_vector(single, ir.Constant(lanes, ir.Undefined), zeros)
+        found = builder.bitcast(builder.fcmp_ordered("==", chunk, spread), ir.IntType(32))
+        place = builder.cttz(
+            builder.or_(found, ir.Constant(ir.IntType(32), 1 << 31)), ir.Constant(ir.IntType(1), 1)
+        )
+        return builder.zext(place, ir.IntType(64))
+
+    return types.int64(values), generate

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.elicitation import phrase_tables
 from pipelines.ingest.hashing import mix, siphash, subkeys
-from pipelines.ingest.simd import kernel, weighted_sum_32, weighted_sum_64
+from pipelines.ingest.simd import kernel, largest_of_32, weighted_sum_32, weighted_sum_64
 from pipelines.prompt_map.tokens import BUCKETS, LETTERS, MAX_TOKENS, VECTOR_TOKENS, term_counts, tokenize
 
 SHINGLE: Final = 8
@@ -61,11 +61,7 @@ def nearest(
     for c in range(32):
         scores[c] = -half_norms[c]
     weighted_sum_32(transposed, order, vector, 64, scores)
-    best = 0
-    for c in range(1, 32):
-        if scores[c] > scores[best]:
-            best = c
-    return best
+    return largest_of_32(scores)  # type: ignore[no-any-return]
 
 
 @kernel

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import PADDING, kernel, letters_and_digits, word_at
+from pipelines.ingest.simd import PADDING, beyond_ascii, kernel, letters_and_digits, lowest_bit, word_at
 
 BUCKETS: Final = 1 << 17
 VECTOR_TOKENS: Final = 256
@@ -44,18 +44,29 @@ def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
 
 @kernel
 def _ascii_token(buf: NDArray[np.uint8], at: int, size: int) -> np.uint64:
-    """Hash of a run of fewer than 32 ASCII letters and digits."""
-    value = np.uint64(0xCBF29CE484222325)
+    """Hash of a run of 1 to 64 ASCII letters and digits. Of up to 16, as most are, without a branch on the size."""
     # Bit 5 makes letters lower-case and is set in digits anyway.
     lower = np.uint64(0x2020202020202020)
-    while size >= 8:
+    all_bits = np.uint64(0xFFFFFFFFFFFFFFFF)
+    value = np.uint64(0xCBF29CE484222325)
+    while size > 16:
         value = _mix(value, word_at(buf, at) | lower)
         at += 8
         size -= 8
-    if size > 0:
-        kept = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * size)
-        value = _mix(value, (word_at(buf, at) | lower) & kept)
-    return value
+    kept = all_bits >> np.uint64(64 - 8 * min(size, 8))
+    first = _mix(value, (word_at(buf, at) | lower) & kept)
+    kept = all_bits >> np.uint64(64 - 8 * max(size - 8, 1))
+    second = _mix(first, (word_at(buf, at + 8) | lower) & kept)
+    return second if size > 8 else first  # type: ignore[no-any-return]
+
+
+@kernel
+def _is_tag(buf: NDArray[np.uint8], begin: int, at: int) -> bool:
+    """Whether what begins at `at` follows `<` or `</` directly."""
+    at -= 1
+    while at >= begin and buf[at] == 47:
+        at -= 1
+    return at >= begin and buf[at] == 60
 
 
 @kernel
@@ -70,41 +81,50 @@ def tokenize(
     """Write the hashes of the first len(out) tokens; returns how many there are.
 
     angled[i] is 1 when token i follows `<` or `</` directly (a tag). Behind the text the buffer holds at least
-    32 more bytes.
+    PADDING more bytes. ASCII is looked at 64 bytes at a time, as a bit mask of its letters and digits, in which
+    tokens are runs of ones.
     """
     count = 0
     limit = len(out)
     at = begin
     stop = begin + size
-    tag = 0
+    one = np.uint64(1)
     while at < stop and count < limit:
         byte = buf[at]
-        if byte < 0x80 and letters[byte] >= 0:
-            run = min(letters_and_digits(buf, at), stop - at)
-            if run < 32 and (at + run >= stop or buf[at + run] < 0x80):
-                out[count] = _ascii_token(buf, at, run)
-                angled[count] = tag
+        if byte < 0x80:
+            runs = letters_and_digits(buf, at)
+            width = min(64, stop - at, lowest_bit(beyond_ascii(buf, at)))
+            if width < 64:
+                runs &= (one << np.uint64(width)) - one
+            is_end = at + width == stop
+            is_cut = False
+            while runs != 0 and count < limit:
+                start = lowest_bit(runs)
+                run = lowest_bit(~(runs >> np.uint64(start)))
+                if start + run == width and not is_end:
+                    is_cut = True
+                    break
+                out[count] = _ascii_token(buf, at + start, run)
+                angled[count] = _is_tag(buf, begin, at + start)
                 count += 1
-                tag = 0
-                at += run
+                # The sum carries through the lowest run of ones.
+                runs &= runs + (runs & (~runs + one))
+            if not is_cut:
+                at += width
                 continue
-        elif byte < 0x80:
-            if byte == 60:
-                tag = 1
-            elif byte != 47:
-                tag = 0
-            at += 1
-            continue
+            at += start
+            if width == 64 and start > 0:
+                continue
         elif byte >= 0xE0:
             length = 3 if byte < 0xF0 else 4
             word = word_at(buf, at) & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * length))
             out[count] = _mix(np.uint64(0xCBF29CE484222325), word)
-            angled[count] = tag
+            angled[count] = _is_tag(buf, begin, at)
             count += 1
-            tag = 0
             at += length
             continue
-        # A long run, or one with letters beyond ASCII: character by character.
+        # A run of more than 64, or one with letters beyond ASCII: character by character.
+        first_byte = at
         value = np.uint64(0xCBF29CE484222325)
         word = np.uint64(0)
         filled = 0
@@ -139,11 +159,10 @@ def tokenize(
                     filled = 0
         if is_token:
             out[count] = _mix(value, word) if filled > 0 else value
-            angled[count] = tag
+            angled[count] = _is_tag(buf, begin, first_byte)
             count += 1
         else:
             at += 2  # what separates tokens beyond ASCII
-        tag = 0
     return count
 
 

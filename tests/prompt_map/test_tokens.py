@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from benchmarks.naive import token_hash, tokens_of
 from pipelines.prompt_map.tokens import LETTERS, hashes, tokenize
 
-_texts = st.text(st.characters(codec="utf-8"), max_size=80) | st.text(
-    "aB9é <>/ßİ中あ한😀\u0301.\n", max_size=60
+_texts = (
+    st.text(st.characters(codec="utf-8"), max_size=80)
+    | st.text("aB9é <>/ßİ中あ한😀\u0301.\n", max_size=60)
+    # Longer than the 64 bytes that are looked at together, and runs of letters longer than that.
+    | st.lists(st.sampled_from(["word", "x" * 63, "A" * 130, " ", "</", "é", "中"]), max_size=60).map("".join)
 )
 
 
