@@ -7,8 +7,8 @@ partition; a line that is no record is sent as it is, for it is part of the log.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipelines.ingest.kafka.address import Address
 from pipelines.ingest.kafka.clients import bulk_options
 from pipelines.ingest.kafka.errors import translated_bulk
 from pipelines.ingest.kafka.settings import KafkaSettings
+from pipelines.ingest.streams import closing_streams
 
 Shift = Literal["none", "start", "end", "sent"]
 
@@ -93,17 +94,18 @@ def produce(
     for turn in range(replay.repeat):
         moves = _Moves(replay.shift, clock, newest)
         pace.restart()
-        for line in _lines(files):
-            if stopped():
-                sender.finish()
-                return produced
-            account, line = _prepared(line, turn, moves, pace, produced.records)
-            sender.send(account, line)
-            produced.records += 1
-            produced.bytes += len(line)
-            produced.unkeyed += account is None
-            if produced.records % _PROGRESS_EVERY == 0:
-                on_progress(produced)
+        with closing(_lines(files)) as lines:
+            for line in lines:
+                if stopped():
+                    sender.finish()
+                    return produced
+                account, line = _prepared(line, turn, moves, pace, produced.records)
+                sender.send(account, line)
+                produced.records += 1
+                produced.bytes += len(line)
+                produced.unkeyed += account is None
+                if produced.records % _PROGRESS_EVERY == 0:
+                    on_progress(produced)
     sender.finish()
     on_progress(produced)
     return produced
@@ -243,12 +245,13 @@ class _Sender:
             )
 
 
-def _lines(files: str) -> Iterator[bytes]:
+def _lines(files: str) -> Generator[bytes]:
     # Nothing is ever committed by a replay, so the source never asks a lake.
     source = FileSource(files, Path())
-    for part in source.plan(lambda app_id: None, 1 << 62):
-        for block in source.read(part):
-            yield from block.records()
+    with closing_streams():
+        for part in source.plan(lambda app_id: None, 1 << 62):
+            for block in source.read(part):
+                yield from block.records()
 
 
 def _newest_ms(files: str) -> int | None:

@@ -11,6 +11,7 @@ from pipelines.ingest.decode import decode, reason
 from pipelines.ingest.formats import get_format, guess_format
 from pipelines.ingest.slices import native
 from pipelines.ingest.source import Source
+from pipelines.ingest.streams import closing_streams
 from pipelines.prompt_map.kinds import first_kind
 from schemas.missing import unavailable
 from schemas.request import FIELDS
@@ -51,34 +52,35 @@ def look(
     accounts: set[bytes] = set()
     lengths: Counter[int] = Counter()
     account = [f.name for f in FIELDS].index("account_id")
-    for part in source.plan(lambda app_id: None, LOOK_BYTES):
-        for block in source.read(part):
-            if found.records == 0:
-                found.looks_like = guess_format(block.records()[:50])
-            records, _, refused, skipped = native(block, adapter)
-            decoded = decode(records, now_ms, content_free or adapter is not None)
-            rows = decoded.valid[: max(0, LOOK_RECORDS - found.valid)]
-            found.records += len(records) + len(refused) + len(block.rejects)
-            found.skipped += skipped
-            found.valid += len(rows)
-            rejects.update(reason(int(error)) for error in decoded.errors[decoded.errors != 0])
-            rejects.update(why for _, why in refused)
-            rejects.update(raw.reason for raw in block.rejects)
-            counts += (decoded.spans.kinds[:, rows] != 0).sum(axis=1)
-            if decoded.vectors is not None:
-                lengths.update(decoded.vectors.lengths[rows].tolist())
-            begins, sizes = decoded.spans.begins[account], decoded.spans.sizes[account]
-            accounts.update(
-                decoded.spans.text[begins[r] : begins[r] + sizes[r]].tobytes() for r in rows.tolist()
-            )
-            if len(rows):
-                times = decoded.event_times[rows]
-                found.first_event_ms = min(int(times.min()), found.first_event_ms or int(times.min()))
-                found.last_event_ms = max(int(times.max()), found.last_event_ms or 0)
+    with closing_streams():
+        for part in source.plan(lambda app_id: None, LOOK_BYTES):
+            for block in source.read(part):
+                if found.records == 0:
+                    found.looks_like = guess_format(block.records()[:50])
+                records, _, refused, skipped = native(block, adapter)
+                decoded = decode(records, now_ms, content_free or adapter is not None)
+                rows = decoded.valid[: max(0, LOOK_RECORDS - found.valid)]
+                found.records += len(records) + len(refused) + len(block.rejects)
+                found.skipped += skipped
+                found.valid += len(rows)
+                rejects.update(reason(int(error)) for error in decoded.errors[decoded.errors != 0])
+                rejects.update(why for _, why in refused)
+                rejects.update(raw.reason for raw in block.rejects)
+                counts += (decoded.spans.kinds[:, rows] != 0).sum(axis=1)
+                if decoded.vectors is not None:
+                    lengths.update(decoded.vectors.lengths[rows].tolist())
+                begins, sizes = decoded.spans.begins[account], decoded.spans.sizes[account]
+                accounts.update(
+                    decoded.spans.text[begins[r] : begins[r] + sizes[r]].tobytes() for r in rows.tolist()
+                )
+                if len(rows):
+                    times = decoded.event_times[rows]
+                    found.first_event_ms = min(int(times.min()), found.first_event_ms or int(times.min()))
+                    found.last_event_ms = max(int(times.max()), found.last_event_ms or 0)
+                if found.valid >= LOOK_RECORDS:
+                    break
             if found.valid >= LOOK_RECORDS:
                 break
-        if found.valid >= LOOK_RECORDS:
-            break
     found.accounts = len(accounts)
     found.fields = {f.name: int(count) for f, count in zip(FIELDS, counts, strict=True)}
     found.rejects = dict(rejects.most_common())

@@ -21,7 +21,7 @@ from pipelines.ingest.cycle import BeforeCommit, Clock, CycleReport, IngestOptio
 from pipelines.ingest.files import FileSource
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.source import Source
-from pipelines.ingest.streams import STDIN
+from pipelines.ingest.streams import STDIN, closing_streams
 from pipelines.lake.commit import Conflict, stand
 from pipelines.lake.events import SeenEvents
 from pipelines.lake.looks import write_looks
@@ -173,7 +173,7 @@ def ingest(
     )
     told = ""
     looked = time.monotonic()
-    with telling_full_disk(lake.path), _membership(source, uri, follow), Ahead() as ahead:
+    with telling_full_disk(lake.path), _membership(source, uri, follow), closing_streams(), Ahead() as ahead:
         while not stop.event.is_set():
             began = time.monotonic()
             if options.map_version == NO_MAP or told == "":

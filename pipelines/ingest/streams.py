@@ -7,6 +7,7 @@ Which streams there are and how they are cut into slices is in `files`.
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -136,7 +137,7 @@ class Stream:
             self._kept_from = position
 
     def _read(self, size: int) -> bytes:
-        if self._broken is not None:
+        if self._broken is not None or self.ended:
             return b""
         try:
             data = self._raw.read(size)
@@ -180,7 +181,7 @@ class Stream:
         return b"".join(parts)
 
     def blocks(self, start: int, end: int) -> Iterator[Block]:
-        """Whole lines from start until about end."""
+        """Whole lines from start until about end. The file is closed where it ends."""
         self._go_to(start)
         line = 0
         while self.position < end and not self.ended:
@@ -195,6 +196,8 @@ class Stream:
             if not self.ended and len(data) - cut >= LONG_LINE:
                 yield self._pass_long_line(line)
                 line += 1
+        if self.ended:
+            self.close()
         if self._broken is not None and self.ended:
             # The missing rest counts as one byte, so that the reject has a position of its own.
             self.position += 1
@@ -278,12 +281,24 @@ def stream(path: str, app_id: str, start: int) -> Stream:
     held = _OPEN.get(path)
     if held is not None and (path == STDIN or (held[0] == app_id and held[1].can_read_from(start))):
         return held[1]
-    for _, old in _OPEN.values():
-        old.close()
-    _OPEN.clear()
+    _close_files()
     opened = Stream(path)
     _OPEN[path] = (app_id, opened)
     return opened
+
+
+@contextmanager
+def closing_streams() -> Iterator[None]:
+    """Whatever was not read to its end is closed afterwards. Standard input stays: it cannot be opened again."""
+    try:
+        yield
+    finally:
+        _close_files()
+
+
+def _close_files() -> None:
+    for path in [path for path in _OPEN if path != STDIN]:
+        _OPEN.pop(path)[1].close()
 
 
 def opened(path: str) -> Stream:

@@ -1,24 +1,32 @@
 """Files as a source: what they hold arrives once, whatever happens to the files, with its place named."""
 
+import gc
 import gzip
 import io
 import json
 import random
 import sys
+import warnings
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from pipelines import produce
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest import streams
+from pipelines.ingest.cycle import IngestOptions
+from pipelines.ingest.dry_run import look
 from pipelines.ingest.files import FileSource
-from pipelines.ingest.run import open_source
+from pipelines.ingest.replay import ReplaySource
+from pipelines.ingest.run import Stop, ingest, open_source
 from pipelines.lake.tables import Lake
+from pipelines.prompt_map.store import NO_MAP
 from schemas.request import MAX_RECORD_BYTES
 from tests.ingest.lakes import expected_sums, new_lake, rejects, run, sums, write_log
-from tests.ingest.records import lines, log
+from tests.ingest.records import KEY, NOW, lines, log
 
 
 @pytest.fixture
@@ -151,6 +159,48 @@ def test_compressed_files(tmp_path: Path, lake: Lake, suffix: str) -> None:
     assert sums(lake) == expected_sums(records)
     path.rename(tmp_path / f"renamed.ndjson{suffix}")
     assert run(lake, str(tmp_path)).records == 0
+
+
+@contextmanager
+def nothing_left_open() -> Iterator[None]:
+    """No file is left to the garbage collector, which would warn of it."""
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+        streams._OPEN.clear()
+        gc.collect()
+    assert [str(warning.message) for warning in left if warning.category is ResourceWarning] == []
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize(
+    "how", ["ingested", "stopped", "replayed", "looked at", "produced", "produced in part"]
+)
+def test_a_stream_is_closed_by_whoever_read_it(tmp_path: Path, lake: Lake, suffix: str, how: str) -> None:
+    pack = gzip.compress if suffix == ".gz" else zstandard.compress
+    path = tmp_path / f"a.ndjson{suffix}"
+    path.write_bytes(pack(b"{broken\n" + lines(log(12, 6000 if how == "stopped" else 500))))
+    if how == "replayed":
+        run(lake, str(path))
+    with nothing_left_open():
+        if how == "ingested":
+            assert run(lake, str(path)).rows == 500
+        elif how == "stopped":
+            stop = Stop()
+            options = IngestOptions(hash_key=KEY, map_version=NO_MAP, cycle_bytes=20_000)
+            done = ingest(lake, str(path), open_source(str(path), lake.path, 1 << 20, follow=False), options,
+                          lambda: NOW, stop=stop, on_cycle=lambda report, totals: stop.event.set())  # fmt: skip
+            assert 0 < done.records < 6000
+        elif how == "replayed":
+            options = IngestOptions(hash_key=KEY, map_version=NO_MAP)
+            assert ingest(lake, "rejects", ReplaySource(lake.path), options, lambda: NOW).rejects == 1
+        elif how == "looked at":
+            assert look(FileSource(str(path), tmp_path), "native", {}, NOW).valid == 500
+        else:
+            with closing(produce._lines(str(path))) as sent:
+                assert len(list(sent) if how == "produced" else [next(sent)]) == (
+                    501 if how == "produced" else 1
+                )
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
