@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,32 @@ def test_the_lock_of_production_differs_only_where_postgres_needs_it() -> None:
     other = {name for name, version in production.items() if usual.get(name) != version}
     assert all(name.startswith("dagster") or name == "psycopg2-binary" for name in other), other
     assert "pytest" not in production
+
+
+def refused(compose: Path) -> str:
+    """What the schema of the Compose Specification finds wrong in a file; nothing when it fits."""
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(compose)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout if done.returncode else ""
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.dagster.yaml"])
+def test_compose_files_fit_the_specification(name: str, tmp_path: Path) -> None:
+    assert refused(INFRA / name) == ""
+    text = (INFRA / name).read_text()
+    for right, wrong in (
+        ("healthcheck:", "health_check:"),
+        ("interval: 5s", "interval: [5]"),
+        ('"127.0.0.1:', "{address: 127.0.0.1} #"),
+    ):
+        assert right in text
+        (tmp_path / name).write_text(text.replace(right, wrong))
+        assert refused(tmp_path / name), f"{wrong} went through"
 
 
 def composed() -> Mapping[str, Any]:
