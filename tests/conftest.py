@@ -1,6 +1,10 @@
 """Options of the whole suite."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None)  # a first example compiles kernels
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

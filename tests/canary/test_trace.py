@@ -162,7 +162,7 @@ def test_no_text_is_at_rest_and_repeats_count_once(tmp_path: Path) -> None:
         read(path, KEY[::-1])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=300))
 def test_any_bytes_can_be_suspect(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("suspect")

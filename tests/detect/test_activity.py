@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.detect.activity import activity
@@ -19,7 +19,6 @@ def entropy(values: list[int]) -> float:
     return -sum(s * math.log(s) for s in shares)
 
 
-@settings(deadline=None)
 @given(MINUTES)
 def test_equals_plain_python(minutes: list[int]) -> None:
     minutes.sort()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.detect import calibrate
@@ -26,7 +26,6 @@ def naive_p(values: np.ndarray, stratum: np.ndarray, i: int, tail: Tail, peers: 
     return float({"high": high, "low": low, "both": min(1.0, 2 * min(high, low))}[tail])
 
 
-@settings(deadline=None)
 @given(VALUES, st.sampled_from(["high", "low", "both"]), st.randoms(use_true_random=False))
 def test_rank_equals_the_naive_one(pairs: list[tuple[int, float]], tail: Tail, random: object) -> None:
     stratum = np.array([p[0] for p in pairs])
@@ -57,7 +56,6 @@ def test_percentile_counts_peers_below() -> None:
     assert ranked.median.tolist() == [2, 2, 2]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=5, max_size=60, unique=True), st.randoms())
 def test_order_of_accounts_does_not_matter(values: list[float], random: object) -> None:
     v = np.array(values)
@@ -125,7 +123,6 @@ def test_e_value_has_mean_one_over_uniform_p() -> None:
     assert calibrate.log_e(np.array([np.nan]))[0] == 0
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.lists(st.one_of(st.just(float("nan")), st.floats(1e-4, 1)), min_size=3, max_size=3), min_size=1

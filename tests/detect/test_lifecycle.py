@@ -162,7 +162,7 @@ def test_empty_groups_have_different_names() -> None:
     assert len(set(stable_names([frozenset(), frozenset()], [False, False], MEMORY.empty_table()))) == 2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 4), min_size=12, max_size=12), min_size=2, max_size=8), st.randoms())
 def test_names_are_unique_and_do_not_depend_on_order(days: list[list[int]], random: object) -> None:
     month = Month()

@@ -32,7 +32,7 @@ def sharing(*values: list[int], orgs: list[int] | None = None) -> Rows:
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sets(st.integers(0, 8), max_size=3), min_size=2, max_size=30))
 def test_pairs_and_weights_equal_brute_force(values: list[set[int]]) -> None:
     rows = sharing(*(sorted(v) for v in values))

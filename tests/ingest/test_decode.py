@@ -117,7 +117,7 @@ def test_no_prompt_is_allowed_with_an_embedding_or_when_asked_for() -> None:
     assert decoded(without("prompt")).errors[0] != 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.datetimes(datetime(2000, 1, 2), datetime(2026, 9, 1)),
     st.integers(-23 * 60 - 59, 23 * 60 + 59),
@@ -158,7 +158,7 @@ def test_leap_second_and_leap_day() -> None:
     assert leap.event_times[0] == int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) * 1000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.floats(0, 2.0**33) | st.integers(0, 2**33))
 def test_numbers_as_float_reads_them(value: float) -> None:
     found = decoded(GOOD | {"latency_ms": value})

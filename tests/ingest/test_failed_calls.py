@@ -86,7 +86,7 @@ def test_embeddings_of_failed_calls_count_for_nothing_either(fitted: FittedMap, 
     assert measured(records, fitted, keys).sketches["prompts"].counts.tolist() == [1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 11), st.sampled_from([200, 200, 429, 500])), min_size=1, max_size=40),
     st.randoms(),

@@ -39,7 +39,7 @@ def test_as_the_oracle(whole: pa.Table, fitted: FittedMap) -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(1, 299), max_size=6))
 def test_any_order_and_slicing(
     requests: list[Rows], whole: pa.Table, rng: random.Random, cuts: list[int]
@@ -52,7 +52,7 @@ def test_any_order_and_slicing(
     assert to_arrow(fold(concat(parts))).equals(whole)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sets(st.integers(1, 299), min_size=2, max_size=2))
 def test_associative(requests: list[Rows], whole: pa.Table, cuts: set[int]) -> None:
     a, b = sorted(cuts)

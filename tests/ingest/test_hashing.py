@@ -1,7 +1,7 @@
 """SipHash against the vectors of its authors and against a plain version."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import naive
@@ -27,7 +27,6 @@ def test_vectors() -> None:
     assert tuple(naive.siphash(data[:n], _K0, _K1) for n in range(len(_VECTORS))) == _VECTORS
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=80), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 def test_as_the_plain_version(data: bytes, k0: int, k1: int) -> None:
     assert ours(data, k0, k1) == naive.siphash(data, k0, k1)

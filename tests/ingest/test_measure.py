@@ -93,7 +93,7 @@ hostile = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(hostile, min_size=1, max_size=20), st.booleans())
 def test_hostile_text_as_the_oracle(
     fitted: FittedMap, keys: HashKeys, records: list[dict[str, Any]], ascii_only: bool

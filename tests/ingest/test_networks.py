@@ -40,13 +40,11 @@ def cut(*addresses: str) -> list[bytes]:
     return [out[b : b + s].tobytes() for b, s in zip(begins.tolist(), sizes.tolist(), strict=True)]
 
 
-@settings(deadline=None)
 @given(st.ip_addresses(v=4), st.sampled_from(["{}", "{}:8080", " {}", "{}, 10.0.0.1", "{},::1", "{}  "]))
 def test_ipv4(address: ipaddress.IPv4Address, form: str) -> None:
     assert cut(form.format(address)) == [address.packed[:3]]
 
 
-@settings(deadline=None)
 @given(
     st.ip_addresses(v=6),
     st.sampled_from(["{}", "[{}]:443", "{}%eth0", "{}, 10.0.0.1", "[{}]"]),
@@ -92,7 +90,7 @@ def test_what_is_no_address_stays_text(text: str) -> None:
     assert cut(text) == [text.encode()[:16]]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text("0123456789abcdefg.:,[]%/ x", min_size=1, max_size=30))
 def test_nothing_crashes_and_real_addresses_are_cut(text: str) -> None:
     found = cut(text, "10.9.8.7")

@@ -112,7 +112,7 @@ known = st.sampled_from(_NAMES)
 telling_bytes = st.sampled_from([*b'{}[]",:\\ue0n-.1 \x00\x7f\x80\xc3\xe2\xf0\xff\r'])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(known | texts, json_values, max_size=8), st.booleans())
 def test_finds_what_json_finds(value: dict[str, Any], ascii_only: bool) -> None:
     try:
@@ -122,7 +122,7 @@ def test_finds_what_json_finds(value: dict[str, Any], ascii_only: bool) -> None:
     check(data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.dictionaries(known | texts, json_values, max_size=6),
     st.lists(st.tuples(st.integers(0, 400), telling_bytes, st.booleans()), max_size=4),
@@ -141,7 +141,7 @@ def test_mutated_bytes_are_read_as_json_reads_them(
     check(bytes(data).replace(b"\n", b" ")[: cut or None])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
     check(data.replace(b"\n", b" "))

@@ -277,7 +277,7 @@ def test_a_map_of_prompts_puts_no_embedding_into_a_cell(fitted: FittedMap, keys:
     assert len(rows.sketches["prompts"].keys) == 2
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False), st.integers(1, 6))
 def test_the_same_in_any_order_and_slicing(
     vector_map: FittedMap, keys: HashKeys, rng: random.Random, parts: int

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines.lake.events import SeenEvents, chain_from_json, chain_to_json
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 300), st.integers(0, 2**32))
 def test_as_a_plain_list(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], horizon: int, seed: int

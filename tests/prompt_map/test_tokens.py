@@ -15,7 +15,7 @@ _texts = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_texts)
 def test_as_the_plain_tokenizer(text: str) -> None:
     data = np.frombuffer(text.encode() + bytes(64), dtype=np.uint8)

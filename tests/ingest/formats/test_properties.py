@@ -146,7 +146,7 @@ def mutated_line(draw: st.DrawFn, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.binary(max_size=200), max_size=5))
 def test_arbitrary_bytes(adapters: dict[str, Format], name: str, lines: list[bytes]) -> None:
     check(adapters[name], lines)
@@ -154,9 +154,7 @@ def test_arbitrary_bytes(adapters: dict[str, Format], name: str, lines: list[byt
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_mutated_real_lines(adapters: dict[str, Format], name: str, data: st.DataObject) -> None:
     check(adapters[name], data.draw(st.lists(mutated_line(name), min_size=1, max_size=3)))
