@@ -22,7 +22,7 @@ AS_OF = datetime(2026, 11, 14, tzinfo=UTC)
 HORIZON_DAYS = 14
 
 EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
-    ("group", "same_source_campaign", 0, "colleagues who work through one task list"),
+    ("group", "list_share", 0, "colleagues who work through one task list"),
     (
         "group",
         "disjointness",

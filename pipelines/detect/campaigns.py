@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from pipelines.detect.alike import concentration, habits_of
-from pipelines.detect.candidates import Group, SameSource, candidates, density, habits, neighbours_of
-from pipelines.detect.communities import PHI_LIMIT, phi
+from pipelines.detect.candidates import Group, SameSource, candidates, habits, neighbours_of
+from pipelines.detect.communities import PHI_LIMIT
 from pipelines.detect.evidence import Evidence
+from pipelines.detect.list_signs import list_signs
 from pipelines.detect.membership import Frame, Held, frame, grow
 from pipelines.detect.options import DEFAULT, Options
 
-SEEDS: Final = 150
+SEEDS: Final = 100
 """Seeds that are grown, best first."""
 OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
@@ -27,8 +28,6 @@ FLOOR: Final = 8.0
 """Log-odds below which a group adds nothing to an account, and above which it adds no more, in size."""
 CONFIDENCE, MEMBERSHIP = 3.0, 0.5
 """Log-odds that a group is a campaign for a nat of its score, and that an account is in it for a nat of its odds."""
-SMALLEST: Final = 5
-"""Members that a view must see before their links and scatter in it count."""
 
 
 @dataclass(frozen=True)
@@ -86,40 +85,42 @@ def _log(x: float, least: float = 0.02) -> float:
 
 
 def seed_score(m: Mapping[str, float]) -> float:
-    """How promising a seed is: the logarithm of METHOD 3.2's ranking, less what its scatter says against one list."""
+    """How promising a seed is: the logarithm of METHOD 3.2's ranking, less what its scatter says against one list, and
+    what its members have in common beside their prompts. First turns count for little: lists are asked in several turns
+    and under cover, too."""
     return (
-        _log(m["density"] * float(np.log2(m["size"])), 0.05) + 6 * _log(1 - m["duplicates"])
-        + 2 * _log(1 - m["repeats"]) + 2 * _log(m["first_turns"]) + 2 * _log(min(1.0, m["prompts"] / 20))
-        - 2 * max(0.0, m["phi"] - PHI_LIMIT)
+        _log(m["density"], 0.05) + 1.5 * _log(float(np.log2(m["size"]))) + 8 * _log(1 - m["duplicates"])
+        + 5 * _log(1 - m["repeats"]) + _log(m["first_turns"], 0.05) + 4 * _log(min(1.0, m["prompts"] / 20))
+        - max(0.0, m["phi"] - PHI_LIMIT) + float(np.clip(m["alike"], -2, 12))
+        + 0.7 * float(np.clip(m["pooled"], -1, 1)) * float(np.sqrt(min(m["size"], 60.0)))
+        - 4 * float(m["one_org"] > 0.6)
     )  # fmt: skip
 
 
 def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
-    """What each measure of a grown group adds, in nats: METHOD 3.2's ranking in logarithms, with the exponents that it
-    was found to need where groups have been grown, each measure against its value in a middling group."""
+    """What each measure of a grown group adds, in nats, against its value in a middling group: the signs of one list
+    that somebody deals out (`list_signs`), and what argues against it. Weights are rounded from a logistic regression
+    over groups that were grown in worlds of two generators."""
     return (
-        Reason(
-            "linked_pairs", m["density"], 1.5 * _log(m["density"] / 0.7, 0.07) - 3 * max(0.0, m["phi"] - 1.08),
-            "a popular interest",
-        ),
-        Reason("group_size", m["size"], _log(float(np.log2(m["size"])) / float(np.log2(10))), "a large team"),
+        Reason("list_share", m["list_share"], 4.5 * (m["list_share"] - 0.7), "a popular interest"),
+        Reason("load_spread", m["load_spread"], -5.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
+        Reason("topic_scatter", m["topic_scatter"], -2.2 * _log(m["topic_scatter"] / 0.85), "one application"),
         Reason(
             "accounts_nearby", m["near"], 0.3 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
             "a popular interest: many others ask much the same",
         ),
         Reason(
-            "shared_prompts", m["duplicates"], 6.0 * _log(1 - m["duplicates"]), "shared exercises or one application"
+            "shared_prompts", m["shared_prompts"], 3.0 * _log(1 - m["shared_prompts"], 0.05),
+            "shared exercises or one application",
         ),
-        Reason("repeated_prompts", m["repeats"], 6.0 * _log(1 - m["repeats"]), "people try again"),
-        Reason("first_turns", m["first_turns"], 3.0 * _log(m["first_turns"], 0.05), "people talk on"),
-        Reason("prompts_per_account", m["prompts"], 2.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
+        Reason("first_turns", m["first_turns"], 1.5 * _log(m["first_turns"], 0.05), "people talk on"),
+        Reason("prompts_per_account", m["prompts"], 6.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
         Reason(
             "members_own_evidence", m["pooled"],
-            0.5 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
+            0.2 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
             "see the reasons of the members",
         ),
-        Reason("alike_habits", m["alike"], 0.2 * (float(np.clip(m["alike"], 0, 10)) - 5), "one team works alike"),
-        Reason("one_organisation", m["one_org"], -2.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
+        Reason("one_organisation", m["one_org"], -4.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
 
@@ -155,7 +156,9 @@ def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> 
     """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
     if len(f.rows) == 0 or not groups:
         return []
-    ranked = sorted(groups, key=lambda g: (-seed_score(g.measures), g.members.tobytes()))
+    ranked = sorted(
+        groups, key=lambda g: (-seed_score(g.measures | _hand(f, own, g.members)), g.members.tobytes())
+    )
     covered: list[NDArray[np.int64]] = []
     seen: set[bytes] = set()
     grown: list[_Grown] = []
@@ -173,30 +176,29 @@ def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> 
     return sorted(grown, key=lambda g: (-g.score, g.members.tobytes()))
 
 
+def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dict[str, float]:
+    """What is measured of the members beside their prompts. Accounts too small to belong to a list have no habits."""
+    return {
+        "pooled": float(own[members].mean()),
+        "alike": concentration(f.habits, np.searchsorted(f.rows, np.intersect1d(members, f.rows))),
+        "one_org": f.same.accounts.one_org_share(members),
+    }
+
+
 def _measured(
     f: Frame,
     own: NDArray[np.float64],
     members: NDArray[np.int64],
     held: Held,
 ) -> _Grown:
-    """A grown group with its reasons. Linked pairs and scatter count in the view that speaks for it most."""
-    same = f.same
-    m = habits(same.accounts, members)
+    """A grown group with its reasons."""
     ratios = held.ratio[np.searchsorted(f.rows, members)]
     typical = float(np.quantile(ratios, 0.25))
-    m["near"] = float((held.ratio > typical).sum() - (ratios > typical).sum())
-    m["pooled"] = float(own[members].mean())
-    m["alike"] = concentration(f.habits, np.searchsorted(f.rows, members))
-    m["one_org"] = same.accounts.one_org_share(members)
-    views = []
-    for graph, near in zip(same.graphs, f.linked, strict=True):
-        visible = members[graph.vectors.n[members] >= 2]
-        if len(visible) >= SMALLEST:
-            views.append((density(near, members, len(same.accounts)), phi(graph.vectors.take(visible))))
-    dense, scatter = max(
-        views, key=lambda v: 1.5 * _log(v[0], 0.05) - 3 * max(0.0, v[1] - 1.08), default=(0.0, 1.0)
-    )
-    return _Grown(members, held.odds, group_reasons(m | {"density": dense, "phi": scatter}))
+    near = float((held.ratio > typical).sum() - (ratios > typical).sum())
+    accounts = f.same.accounts
+    signs = list_signs(accounts, f.same.urn, members, held.fitted)
+    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": near}
+    return _Grown(members, held.odds, group_reasons(m))
 
 
 def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:

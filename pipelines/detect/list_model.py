@@ -33,21 +33,24 @@ _CAP: Final = 0.05
 @dataclass(frozen=True)
 class Urn:
     """The population's prompts. ordinary: float64[cells], mean of the accounts' shares, each capped at 0.05 (METHOD
-    3.4). own: float64[nnz], probability of each entry of the histogram under the account's other prompts."""
+    3.4). own: float64[nnz], probability of each entry of the histogram under the account's other prompts. topics: of
+    the prompt map."""
 
     ordinary: NDArray[np.float64]
     own: NDArray[np.float64]
+    topics: int
 
 
 @dataclass(frozen=True)
 class ListFit:
     """How k members share a list. ratio: float64[k] log likelihood ratio, nats. share: float64[k], of prompts from
-    the list. cells: float64[cells], distribution of the list. mass: prompts in the list, seen."""
+    the list. cells: float64[cells], distribution of the list. responsible: float64[entries], probability that the
+    prompts of each entry of the members' histograms, in order, come from the list."""
 
     ratio: NDArray[np.float64]
     share: NDArray[np.float64]
     cells: NDArray[np.float64]
-    mass: float
+    responsible: NDArray[np.float64]
 
 
 def ordinary_shares(histogram: csr_matrix) -> NDArray[np.float64]:
@@ -90,7 +93,7 @@ def fit_urn(histogram: csr_matrix, topics: int) -> Urn:
     by_cell = _best_of(
         [(a * of_cell + histogram.data - 1) / (a + count - 1) for a in _URNS], histogram.data, owner, size
     )
-    return Urn(ordinary, np.maximum(by_topic * by_cell, _LEAST))
+    return Urn(ordinary, np.maximum(by_topic * by_cell, _LEAST), topics)
 
 
 def _best_of(
@@ -181,7 +184,7 @@ def fit_list(histogram: csr_matrix, urn: Urn, members: NDArray[np.int64]) -> Lis
         )  # fmt: skip
         listed = share[owner] * (mass[cells] + PRIOR_PROMPTS * urn.ordinary[cells]) / (total + PRIOR_PROMPTS)
         responsible = listed / (listed + (1 - share[owner]) * urn.own[places])
-    return ListFit(ratio, share, (mass + PRIOR_PROMPTS * urn.ordinary) / (total + PRIOR_PROMPTS), total)
+    return ListFit(ratio, share, (mass + PRIOR_PROMPTS * urn.ordinary) / (total + PRIOR_PROMPTS), responsible)
 
 
 def ratios_to(

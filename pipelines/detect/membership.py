@@ -26,7 +26,7 @@ from pipelines.detect.accounts import LONG_PROMPT, Accounts
 from pipelines.detect.alike import Habits, alike
 from pipelines.detect.arrays import entries_of
 from pipelines.detect.candidates import Neighbours, SameSource, count_links
-from pipelines.detect.list_model import fit_list, ratios_to
+from pipelines.detect.list_model import ListFit, fit_list, ratios_to
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -63,10 +63,11 @@ class Frame:
 @dataclass(frozen=True)
 class Held:
     """Accounts held against a list. odds, ratio: float64[rows of the frame], -inf for accounts with hardly a link to
-    its members, which are not looked at."""
+    its members, which are not looked at. fitted: their list."""
 
     odds: NDArray[np.float64]
     ratio: NDArray[np.float64]
+    fitted: ListFit
 
 
 def frame(
@@ -146,11 +147,12 @@ def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int6
 @dataclass(frozen=True)
 class _Reading:
     """What does not depend on the view. at: int64[k], places of the accounts looked at in the rows of the frame.
-    ratio, odds: float64[k]."""
+    ratio, odds: float64[k]. fitted: the list of the members."""
 
     at: NDArray[np.int64]
     ratio: NDArray[np.float64]
     odds: NDArray[np.float64]
+    fitted: ListFit
 
 
 def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
@@ -173,7 +175,7 @@ def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
         - np.clip(shared, 0, 12)
         - PRIOR
     )
-    return _Reading(at, ratio, odds)
+    return _Reading(at, ratio, odds, fitted)
 
 
 def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[tuple[NDArray[np.int64], Held]]:
@@ -195,7 +197,7 @@ def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[tuple[NDArray[np.
         if strictness:
             distance = apart(f, members, view, f.rows[reading.at])
             odds[reading.at] -= strictness * np.maximum(distance - 1.5, 0) ** 2
-        return Held(odds, ratio)
+        return Held(odds, ratio, reading.fitted)
 
     grown = []
     for strictness in STRICTNESS:

@@ -23,28 +23,17 @@ class Wording:
 
 
 _WORDS: dict[str, Wording] = {
-    "same_source_campaign": Wording(
-        "Its prompts come from the list that its campaign works through", "number"
-    ),
-    "same_source_density": Wording("Pairs of members whose prompts fit one common list", "share"),
     "same_source": Wording("Draws its prompts from the same list as other accounts", "count"),
-    "homogeneity": Wording("Scatter of the members around one common list (1 = a single list)", "number"),
-    "linked_pairs": Wording("Pairs of members whose prompts look drawn from one list", "share"),
+    "list_share": Wording("What the members ask that one common list explains", "share"),
+    "load_spread": Wording("How unevenly the members took from that list (0 = each as much)", "number"),
+    "topic_scatter": Wording(
+        "How far each strays from a random part of that list (1 = not at all)", "number"
+    ),
     "accounts_nearby": Wording("Other accounts that ask much the same", "count"),
     "prompts_per_account": Wording("Distinct prompts of a typical member", "count"),
     "members_own_evidence": Wording("What the members' own evidence adds up to, in nats each", "number"),
     "one_organisation": Wording("Members that belong to one organisation", "share"),
-    "alike_habits": Wording(
-        "How much alike the members work (volume, first turns, hours), beyond chance", "nats"
-    ),
-    "group_size": Wording("Accounts that seem to be driven by one hand", "count"),
-    "shared_prompts": Wording("Longer prompts that recur among the members", "share"),
-    "repeated_prompts": Wording("Calls that repeat a prompt of the same member", "share"),
-    "disjointness": Wording("The list is shared, yet almost no prompt is asked twice", "number"),
-    "verified_share": Wording("Prompts from a list that others in the group also use", "share"),
-    "lone_breadth": Wording("Heavy, broad and unlike people, without a group", "number"),
-    "power": Wording("Distinct prompts per member, of the 20 that the test needs for full power", "share"),
-    "tokens_taken": Wording("Tokens taken by the campaign", "tokens"),
+    "shared_prompts": Wording("Longer prompts of that list that several members asked", "share"),
     "templates": Wording("Prompts that open like another prompt of the account", "share"),
     "opening_evenness": Wording("Evenness over the openings of its prompts", "number"),
     "opening_top_share": Wording("Prompts with its commonest opening", "share"),

@@ -14,7 +14,7 @@ from schemas.mart import STATES, VERDICTS
 
 POLICY = Policy((0.0, 1.0, 2.0, 3.0, 4.0), 0.5, 24 * HOUR_MS, 72 * HOUR_MS, 0.05, 0.5, 10, True)
 ACCOUNT = Subject("account", "a", 3.5, 0.01, None, "open", "medium", True, None, 0.0, 80.0, ["shared_list"])
-CAMPAIGN = Subject("campaign", "c", 4.5, 0.0, None, "open", "medium", True, None, 1.0, 30.0, ["group_size"])
+CAMPAIGN = Subject("campaign", "c", 4.5, 0.0, None, "open", "medium", True, None, 1.0, 30.0, ["list_share"])
 
 
 def graded(

@@ -1,0 +1,84 @@
+"""Signs that a group works through one list: how much of its traffic the list explains, and how evenly and how
+thoroughly it was dealt out (METHOD sections 3.3 and 4).
+
+People who share an interest also ask alike. But some ask much and some little, each has his own corner of the matter,
+and what one asks another asks too. A list that one hand deals out leaves none of that: every member gets about as much
+of it, the topics of every member are a draw from the whole list, and nothing in it is paid for twice.
+
+Belongs here: these measures of a fitted list. Not here: the fit (`list_model`), what they are worth (`campaigns`).
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.arrays import entries_of
+from pipelines.detect.list_model import ListFit, Urn
+
+USUAL_SPREAD: Final = 0.8
+"""Coefficient of variation of what members of an ordinary group ask from what they share."""
+_USUAL_MEMBERS: Final = 4.0
+_LEAST_SPREAD: Final = 0.15
+_RARE_TOPIC: Final = 0.005
+_LEAST_EXPECTED: Final = 0.3
+
+
+def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: ListFit) -> dict[str, float]:
+    """The signs by name, for members (int64[k], ascending) and the fit of their list.
+
+    list_share: share of all their prompts that the list explains. load_spread: coefficient of variation of the prompts
+    that each took from it, drawn towards the usual one in small groups. topic_scatter: chi-square of the topics of each
+    against the list's, per degree of freedom; 1 when each was dealt a random part of the list. shared_prompts: share of
+    the longer prompts of the list that several members asked.
+    """
+    histogram = accounts.histogram
+    entries = entries_of(histogram.indptr, members)
+    owner = np.repeat(np.arange(len(members)), histogram.indptr[members + 1] - histogram.indptr[members])
+    cells = histogram.indices[entries].astype(np.int64)
+    taken = histogram.data[entries] * fit.responsible
+    prompts = accounts.prompts[members]
+    load = np.bincount(owner, weights=taken, minlength=len(members)).astype(np.float64)
+    return {
+        "list_share": float((fit.share * prompts).sum() / max(float(prompts.sum()), 1.0)),
+        "load_spread": _load_spread(load),
+        "topic_scatter": _topic_scatter(
+            owner, cells // (histogram.shape[1] // urn.topics), taken, len(members), urn.topics
+        ),
+        "shared_prompts": _shared(accounts, members, owner * histogram.shape[1] + cells, fit.responsible),
+    }
+
+
+def _load_spread(load: NDArray[np.float64]) -> float:
+    k = len(load)
+    variation = float(np.var(load)) / max(float(load.mean()), 1e-9) ** 2
+    drawn = np.sqrt((k * variation + _USUAL_MEMBERS * USUAL_SPREAD**2) / (k + _USUAL_MEMBERS))
+    return max(float(drawn), _LEAST_SPREAD)
+
+
+def _topic_scatter(
+    owner: NDArray[np.int64], topic: NDArray[np.int64], taken: NDArray[np.float64], k: int, topics: int
+) -> float:
+    counts = np.bincount(owner * topics + topic, weights=taken, minlength=k * topics).reshape(k, topics)
+    share = counts.sum(axis=0) / max(float(counts.sum()), 1e-9)
+    expected = counts.sum(axis=1, keepdims=True) * share
+    chi_square = float(((counts - expected) ** 2 / np.maximum(expected, _LEAST_EXPECTED)).sum())
+    freedom = max(k - 1, 1) * max(int((share > _RARE_TOPIC).sum()) - 1, 1)
+    return max(chi_square / freedom, 0.1)
+
+
+def _shared(
+    accounts: Accounts, members: NDArray[np.int64], keys: NDArray[np.int64], responsible: NDArray[np.float64]
+) -> float:
+    """keys: int64[entries], ascending: place of the member * cells + cell. responsible: of the same entries."""
+    sample = accounts.sample
+    places = entries_of(sample.offsets, members)
+    owner = np.repeat(np.arange(len(members)), sample.offsets[members + 1] - sample.offsets[members])
+    kept = (sample.lengths[places] > LONG_PROMPT) & (sample.cells[places] >= 0)
+    places, owner = places[kept], owner[kept]
+    if not len(places):
+        return 0.0
+    weight = responsible[np.searchsorted(keys, owner * accounts.histogram.shape[1] + sample.cells[places])]
+    _, prompt, times = np.unique(sample.hashes[places], return_inverse=True, return_counts=True)
+    return float(weight[times[prompt] > 1].sum() / max(float(weight.sum()), 1e-9))
