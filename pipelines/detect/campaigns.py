@@ -5,12 +5,14 @@ for seeds (`candidates`), who belongs to a list (`membership`), ids that last (`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from pipelines.detect.alike import concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, habits, neighbours_of
@@ -19,9 +21,12 @@ from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_signs import list_signs
 from pipelines.detect.membership import Frame, Held, frame, grow
 from pipelines.detect.options import DEFAULT, Options
+from pipelines.detect.same_source import THREADS
 
 SEEDS: Final = 100
 """Seeds that are grown, best first."""
+COVERED: Final = 0.6
+"""Share of a seed inside a better one above which it is left out."""
 OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
 FLOOR: Final = 8.0
@@ -159,28 +164,31 @@ def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> 
     ranked = sorted(
         groups, key=lambda g: (-seed_score(g.measures | _hand(f, own, g.members)), g.members.tobytes())
     )
-    covered: list[NDArray[np.int64]] = []
-    seen: set[bytes] = set()
-    grown: list[_Grown] = []
+    chosen: list[Group] = []
     for group in ranked:
-        if len(covered) >= SEEDS:
+        if len(chosen) >= SEEDS:
             break
-        if any(np.isin(group.members, other).mean() > 0.6 for other in covered):
-            continue
-        covered.append(group.members)
-        tried = [_measured(f, own, *found) for found in grow(f, group.members, group.graph)]
-        best = max(tried, key=lambda g: g.score, default=None)
-        if best is not None and best.members.tobytes() not in seen:
-            seen.add(best.members.tobytes())
-            grown.append(best)
-    return sorted(grown, key=lambda g: (-g.score, g.members.tobytes()))
+        if all(np.isin(group.members, other.members).mean() <= COVERED for other in chosen):
+            chosen.append(group)
+
+    def best_of(seed: Group) -> _Grown | None:
+        tried = [_measured(f, own, *found) for found in grow(f, seed.members, seed.graph)]
+        return max(tried, key=lambda g: g.score, default=None)
+
+    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
+        grown: dict[bytes, _Grown] = {}
+        for best in pool.map(best_of, chosen):
+            if best is not None:
+                grown.setdefault(best.members.tobytes(), best)
+    return sorted(grown.values(), key=lambda g: (-g.score, g.members.tobytes()))
 
 
 def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dict[str, float]:
     """What is measured of the members beside their prompts. Accounts too small to belong to a list have no habits."""
+    at = f.place[members]
     return {
         "pooled": float(own[members].mean()),
-        "alike": concentration(f.habits, np.searchsorted(f.rows, np.intersect1d(members, f.rows))),
+        "alike": concentration(f.habits, at[at >= 0]),
         "one_org": f.same.accounts.one_org_share(members),
     }
 
@@ -192,7 +200,7 @@ def _measured(
     held: Held,
 ) -> _Grown:
     """A grown group with its reasons."""
-    ratios = held.ratio[np.searchsorted(f.rows, members)]
+    ratios = held.ratio[f.place[members]]
     typical = float(np.quantile(ratios, 0.25))
     near = float((held.ratio > typical).sum() - (ratios > typical).sum())
     accounts = f.same.accounts

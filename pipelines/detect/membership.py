@@ -46,12 +46,14 @@ SMALLEST: Final = 4
 
 @dataclass(frozen=True)
 class Frame:
-    """What does not change from group to group. rows: int64[r], accounts that may belong. linked: per view who is
-    linked to whom. habit: float64[r], repeats, first turns and own evidence in nats. habits:
-    of the rows. asked, askers: longer prompts of all samples, csr[accounts, prompts] and its transpose."""
+    """What does not change from group to group. rows: int64[r], accounts that may belong, ascending. place:
+    int64[accounts], places in the rows, -1 for others. linked: per view who is linked to whom. habit: float64[r],
+    repeats, first turns and own evidence in nats. habits: of the rows. asked, askers: longer prompts of all samples,
+    csr[accounts, prompts] and its transpose."""
 
     same: SameSource
     rows: NDArray[np.int64]
+    place: NDArray[np.int64]
     linked: Sequence[Neighbours]
     habit: NDArray[np.float64]
     habits: Habits
@@ -77,7 +79,8 @@ def frame(
     habits: Habits,
     linked: Sequence[Neighbours],
 ) -> Frame:
-    """rows: int64, accounts that may belong to a list. own: float64[accounts], nats of account-level evidence."""
+    """rows: int64, accounts that may belong to a list, ascending. own: float64[accounts], nats of the accounts' own
+    evidence."""
     accounts = same.accounts
     habit = (
         4 * np.log(np.maximum(1 - accounts.repeats, 0.05))
@@ -86,7 +89,9 @@ def frame(
     )[rows]
     asked = _long_prompts(accounts)
     long = np.diff(asked.indptr).astype(np.float64)
-    return Frame(same, rows, linked, habit, habits, asked, asked.T.tocsr(), long)
+    place = np.full(len(accounts), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    return Frame(same, rows, place, linked, habit, habits, asked, asked.T.tocsr(), long)
 
 
 def _long_prompts(accounts: Accounts) -> csr_matrix:
@@ -171,7 +176,7 @@ def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
         np.minimum(ratio, MOST_RATIO)
         + LINKED * (share[rows] - 0.5)
         + f.habit[at]
-        + ALIKE * alike(f.habits, np.searchsorted(f.rows, members), at)
+        + ALIKE * alike(f.habits, f.place[members], at)
         - np.clip(shared, 0, 12)
         - PRIOR
     )
@@ -184,7 +189,7 @@ def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[tuple[NDArray[np.
     Each step keeps whom the log-odds favour, at most doubling the group, so that a seed cannot run away in one step.
     """
     read: dict[bytes, _Reading] = {}
-    seed = np.intersect1d(seed, f.rows)
+    seed = seed[f.place[seed] >= 0]
     if len(seed) < SMALLEST:
         return []
 

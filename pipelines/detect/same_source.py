@@ -28,6 +28,8 @@ BLOCK: Final = 2048
 EXACT: Final = 20_000
 """Accounts up to which all pairs are compared."""
 THREADS: Final = 2
+KINDS: Final = 32
+"""Ranges of noise into which accounts are sorted: a pair's D2 is first held against what the two ranges allow."""
 _GRID_SE: Final = 40
 _GRID_D2: Final = 400
 _SAMPLE_PAIRS: Final = 200_000
@@ -206,18 +208,25 @@ def bayes_factor(v: Vectors, rows: NDArray[np.int64], seed: int = 0) -> BayesFac
 
 
 @njit(cache=True, nogil=True)
-def _weight(
-    d2: float, se: float, grid: NDArray[np.float64], low: float, step: float, table: NDArray[np.float64]
-) -> float:
-    if not se < grid[-1]:
-        return -np.inf
-    i, last = 0, len(grid) - 1
+def _lower(grid: NDArray[np.float64], se: float) -> int:
+    """The first place of an ascending grid that is not below se; its length when all are."""
+    i, last = 0, len(grid)
     while i < last:
         middle = (i + last) // 2
         if grid[middle] < se:
             i = middle + 1
         else:
             last = middle
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _weight(
+    d2: float, se: float, grid: NDArray[np.float64], low: float, step: float, table: NDArray[np.float64]
+) -> float:
+    if not se < grid[-1]:
+        return -np.inf
+    i = _lower(grid, se)
     j = min(max(int((d2 - low) / step + 0.5), 0), table.shape[1] - 1)
     return float(table[i, j])
 
@@ -265,7 +274,9 @@ def _collect(
     nearest: NDArray[np.int32],
     own: NDArray[np.float64],
     noise: NDArray[np.float64],
-    cutoff: NDArray[np.float64],
+    kind: NDArray[np.uint8],
+    kinds: NDArray[np.float64],
+    furthest: NDArray[np.float64],
     grid: NDArray[np.float64],
     low: float,
     step: float,
@@ -278,19 +289,28 @@ def _collect(
 ) -> int:
     """Links among the pairs of left x right, whose inner products are given, each in the order of its rows.
 
-    Returns how many there are; writes as many as there is room for. cluster: which block this is; negative when every
-    pair of rows comes but once, in ascending order. A pair that several blocks hold counts in the first of them.
+    Returns how many there are; writes as many as there is room for. kind: uint8[A], which of the K ranges of noise
+    (kinds: float64[K, 2]) each account lies in. furthest: float64[S], by SE the D2 above which there is no link.
+    cluster: which block this is; negative when every pair of rows comes but once, in ascending order. A pair that
+    several blocks hold counts in the first of them.
     """
     count = 0
     near = np.empty(len(right), dtype=np.int64)
-    right_own = own[right]
+    right_own, right_kind = own[right], kind[right]
+    limit = np.empty(len(kinds))
     for i in range(len(left)):
         a = left[i]
-        self_a, furthest = own[a], cutoff[a]
+        self_a = own[a]
+        for k in range(len(kinds)):
+            limit[k] = -np.inf
+            for s in range(_lower(grid, noise[a] + kinds[k, 0]), len(grid)):
+                limit[k] = max(limit[k], furthest[s])
+                if grid[s] >= noise[a] + kinds[k, 1]:
+                    break
         found = 0
         for j in range(len(right)):
             near[found] = j
-            found += self_a + right_own[j] - 2.0 * product[i, j] <= furthest
+            found += self_a + right_own[j] - 2.0 * product[i, j] <= limit[right_kind[j]]
         for k in range(found):
             j = near[k]
             b = right[j]
@@ -298,8 +318,6 @@ def _collect(
                 continue
             d2 = self_a + right_own[j] - 2.0 * product[i, j]
             first, second = min(a, b), max(a, b)
-            if d2 > cutoff[first]:
-                continue
             weight = _weight(d2, noise[first] + noise[second], grid, low, step, table)
             if weight < threshold:
                 continue
@@ -328,14 +346,19 @@ def sampled_weights(v: Vectors, factor: BayesFactor, seed: int = 1) -> NDArray[n
     )
 
 
-def _cutoffs(noise: NDArray[np.float64], factor: BayesFactor, threshold: float) -> NDArray[np.float64]:
-    """D2 above which no partner whatever can be linked, for each account."""
+def _furthest(factor: BayesFactor, threshold: float) -> NDArray[np.float64]:
+    """By SE, the D2 above which no pair is linked; float64[S]."""
     passes = factor.table >= threshold
-    last = np.where(passes.any(axis=1), factor.table.shape[1] - np.argmax(passes[:, ::-1], axis=1), 0)
-    furthest = factor.low + factor.step * last
-    largest = np.maximum.accumulate(furthest[::-1])[::-1]
-    place = np.minimum(np.searchsorted(factor.se, noise), len(factor.se) - 1)
-    return np.where(np.isfinite(noise), largest[place], -np.inf)
+    last = factor.table.shape[1] - np.argmax(passes[:, ::-1], axis=1)
+    return np.where(passes.any(axis=1), factor.low + factor.step * last, -np.inf)
+
+
+def _kinds(noise: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Accounts by their noise: (uint8[A] range of each, float64[K, 2] least and largest noise in each range)."""
+    edges = np.unique(np.quantile(noise, np.linspace(0, 1, KINDS + 1)[1:-1], method="lower"))
+    kind = np.searchsorted(edges, noise, side="left")
+    ranges = [(noise[kind == k].min(), noise[kind == k].max()) for k in range(int(kind.max()) + 1)]
+    return kind.astype(np.uint8), np.array(ranges)
 
 
 def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) -> Links:
@@ -348,7 +371,8 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) 
     mean = v.mean.astype(np.float32)
     own = (mean.astype(np.float64) ** 2).sum(axis=1) - v.trace / np.maximum(v.n, 1)
     noise = v.noise
-    cutoff = _cutoffs(noise, factor, threshold)
+    kind, kinds = _kinds(noise)
+    furthest = _furthest(factor, threshold)
     nearest = np.empty((0, 1), dtype=np.int32)
     tasks: Iterable[tuple[int, NDArray[np.int64], NDArray[np.int64]]]
     if size <= exact:
@@ -374,8 +398,8 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) 
             a, b = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
             w, d = np.empty(room), np.empty(room)
             found = _collect(
-                product, one, other, cluster, nearest, own, noise, cutoff, factor.se, factor.low, factor.step,
-                factor.table, threshold, a, b, w, d,
+                product, one, other, cluster, nearest, own, noise, kind, kinds, furthest, factor.se, factor.low,
+                factor.step, factor.table, threshold, a, b, w, d,
             )  # fmt: skip
             if found <= room:
                 return a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()
