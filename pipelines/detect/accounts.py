@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from pipelines.detect.arrays import owners_of
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import Entries, Rows
 from schemas.account_hour import PROMPT_SAMPLE
@@ -85,7 +86,7 @@ def view(profiles: Rows, cells: int) -> Accounts:
             "fold them over the whole horizon first"
         )
     entries = profiles.sketches["prompts"]
-    owner = np.repeat(np.arange(size), np.diff(entries.offsets))
+    owner = owners_of(entries.offsets)
     where = np.asarray(entries.payloads["prompt_cells"], dtype=np.int64)
     if len(where) and int(where.max()) >= cells:
         raise ScarecrowError(
@@ -125,7 +126,7 @@ def view(profiles: Rows, cells: int) -> Accounts:
 def _commonest(entries: Entries) -> NDArray[np.int64]:
     """The key with most requests of every row (the smaller one on a tie); 0 for rows without any."""
     size = len(entries.offsets) - 1
-    owner = np.repeat(np.arange(size), np.diff(entries.offsets))
+    owner = owners_of(entries.offsets)
     order = np.lexsort((entries.keys, -entries.counts, owner))
     first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
     out = np.zeros(size, dtype=np.int64)

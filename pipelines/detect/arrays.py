@@ -15,8 +15,8 @@ def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> Floats:
     return out
 
 
-def owners_of(offsets: Ints) -> Ints:
-    """Row of each entry of a ragged array, int64[entries]. offsets: int64[rows + 1]."""
+def owners_of(offsets: NDArray[np.integer]) -> Ints:
+    """Row of each entry of a ragged array, int64[entries]. offsets: integers[rows + 1]."""
     return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
 
 
@@ -27,6 +27,13 @@ def entries_of(offsets: NDArray[np.integer], rows: Ints) -> Ints:
     starts = np.repeat(begin - np.concatenate(([0], np.cumsum(count)[:-1])), count)
     places: Ints = starts + np.arange(int(count.sum()))
     return places
+
+
+def owners_among(offsets: NDArray[np.integer], rows: Ints) -> Ints:
+    """Place in `rows` of each of the entries that `entries_of` names, int64[entries]."""
+    return np.repeat(
+        np.arange(len(rows), dtype=np.int64), (offsets[rows + 1] - offsets[rows]).astype(np.int64)
+    )
 
 
 def per_row(offsets: Ints, values: NDArray[np.generic]) -> Floats:

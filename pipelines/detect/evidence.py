@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.detect import calibrate, links
+from pipelines.detect.arrays import owners_of
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
 from pipelines.detect.profiles import DAY_MS, Map, profile, table
@@ -50,7 +51,7 @@ def surface(rows: Rows) -> NDArray[np.int64]:
     """Code of each account's commonest endpoint, int64[n]; -1 when unknown. Ties go to the smaller key."""
     endpoints = rows.sketches["endpoints"]
     n = len(rows)
-    owner = np.repeat(np.arange(n), np.diff(endpoints.offsets))
+    owner = owners_of(endpoints.offsets)
     order = np.lexsort((endpoints.keys, -endpoints.counts, owner))
     first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
     out = np.full(n, -1, dtype=np.int64)

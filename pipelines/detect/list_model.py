@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from pipelines.detect.arrays import entries_of
+from pipelines.detect.arrays import entries_of, owners_among, owners_of
 
 SHARES: Final = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98])
 """Shares of list prompts that are tried; the best one counts."""
@@ -55,9 +55,8 @@ class ListFit:
 
 def ordinary_shares(histogram: csr_matrix) -> NDArray[np.float64]:
     """The ordinary account's cell distribution: mean of the shares, each capped."""
-    size = histogram.shape[0]
     total = np.asarray(histogram.sum(axis=1)).ravel()
-    owner = np.repeat(np.arange(size), np.diff(histogram.indptr))
+    owner = owners_of(histogram.indptr)
     share = np.minimum(histogram.data / np.maximum(total[owner], 1), _CAP)
     summed = np.bincount(histogram.indices, weights=share, minlength=histogram.shape[1]) + 1e-2
     return np.asarray(summed / summed.sum())
@@ -67,7 +66,7 @@ def _topic_counts(
     histogram: csr_matrix, topics: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """(owner, topic, count of that topic in that account) of every entry."""
-    owner = np.repeat(np.arange(histogram.shape[0], dtype=np.int64), np.diff(histogram.indptr))
+    owner = owners_of(histogram.indptr)
     topic = histogram.indices.astype(np.int64) // (histogram.shape[1] // topics)
     key = owner * topics + topic
     count = np.bincount(key, weights=histogram.data, minlength=histogram.shape[0] * topics)
@@ -168,8 +167,7 @@ def fit_list(histogram: csr_matrix, urn: Urn, members: NDArray[np.int64]) -> Lis
     """The list that members share, by a few steps of expectation and maximisation. No member adds more than twice the
     median to it."""
     places = entries_of(histogram.indptr, members)
-    lengths = histogram.indptr[members + 1] - histogram.indptr[members]
-    owner = np.repeat(np.arange(len(members), dtype=np.int64), lengths)
+    owner = owners_among(histogram.indptr, members)
     counts: NDArray[np.float64] = histogram.data[places]
     cells: NDArray[np.int32] = histogram.indices[places]
     ratio, share = np.zeros(len(members)), np.full(len(members), 0.5)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.detect.accounts import LONG_PROMPT, Accounts
-from pipelines.detect.arrays import entries_of
+from pipelines.detect.arrays import entries_of, owners_among
 from pipelines.detect.list_model import ListFit, Urn
 
 USUAL_SPREAD: Final = 0.8
@@ -35,7 +35,7 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
     """
     histogram = accounts.histogram
     entries = entries_of(histogram.indptr, members)
-    owner = np.repeat(np.arange(len(members)), histogram.indptr[members + 1] - histogram.indptr[members])
+    owner = owners_among(histogram.indptr, members)
     cells = histogram.indices[entries].astype(np.int64)
     taken = histogram.data[entries] * fit.responsible
     prompts = accounts.prompts[members]
@@ -74,7 +74,7 @@ def _shared(
     """keys: int64[entries], ascending: place of the member * cells + cell. responsible: of the same entries."""
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
-    owner = np.repeat(np.arange(len(members)), sample.offsets[members + 1] - sample.offsets[members])
+    owner = owners_among(sample.offsets, members)
     kept = (sample.lengths[places] > LONG_PROMPT) & (sample.cells[places] >= 0)
     places, owner = places[kept], owner[kept]
     if not len(places):

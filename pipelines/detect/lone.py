@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from pipelines.detect.accounts import Accounts
+from pipelines.detect.arrays import owners_of
 
 AT: Final = 100
 """Prompts at which breadth is compared (rarefaction)."""
@@ -33,7 +34,7 @@ def products(accounts: Accounts, ordinary: NDArray[np.float64]) -> NDArray[np.fl
     if len(rows) == 0:
         return out
     part = accounts.histogram[rows]
-    owner = np.repeat(np.arange(len(rows)), np.diff(part.indptr))
+    owner = owners_of(part.indptr)
     total = accounts.prompts[rows][owner]
     share = part.data / total
     divergence = np.bincount(

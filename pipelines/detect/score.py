@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pipelines.detect import calibrate, lone
 from pipelines.detect.campaigns import Campaigns, Reason
@@ -329,10 +330,10 @@ def _campaign_words(reasons: Sequence[Reason], size: int) -> list[str]:
 def _members(same: SameSource, campaigns: Campaigns) -> pa.Table:
     ids = same.accounts.ids.to_pylist()
     rows = [
-        (c.id, ids[m], 1 / (1 + float(np.exp(-np.clip(odds, -30, 30)))))
+        (c.id, ids[m], probability)
         for c in campaigns.found
         if c.shown
-        for m, odds in zip(c.members.tolist(), c.odds.tolist(), strict=True)
+        for m, probability in zip(c.members.tolist(), expit(c.odds).tolist(), strict=True)
     ]
     return pa.table(
         {

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from pipelines.detect.arrays import owners_of
+
 
 @dataclass(frozen=True)
 class View:
@@ -44,7 +46,7 @@ def capped(histogram: csr_matrix, view: View, topics: int) -> csr_matrix:
     if view.per_cell:
         weights = np.minimum(weights, view.per_cell)
     if view.per_topic:
-        owner = np.repeat(np.arange(histogram.shape[0], dtype=np.int64), np.diff(histogram.indptr))
+        owner = owners_of(histogram.indptr)
         key = owner * topics + histogram.indices // (histogram.shape[1] // topics)
         total = np.bincount(key, weights=weights, minlength=histogram.shape[0] * topics)[key]
         weights = weights * np.minimum(1.0, view.per_topic / np.maximum(total, 1e-12))

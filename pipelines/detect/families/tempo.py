@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipelines.detect.arrays import owners_of
 from pipelines.detect.families.statistic import Statistic, enough
 from pipelines.detect.profiles import Profiled
 from pipelines.ingest.fold import Rows
@@ -66,7 +67,7 @@ def model_move(p: Profiled, hours: Rows, owner: Ints) -> Floats:
     anybody. The grain is that of `hours`: within a row all models count as called when the row begins.
     """
     models = hours.sketches["models"]
-    rows_of = np.repeat(np.arange(len(hours)), np.diff(models.offsets))
+    rows_of = owners_of(models.offsets)
     accounts_of = owner[rows_of]
     names, which = np.unique(models.keys, return_inverse=True)
     out = np.full(len(p), np.nan)
