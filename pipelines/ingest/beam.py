@@ -1,9 +1,9 @@
 """The one place that imports Beam, which warns on import about cloud libraries that nobody here asked for."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["PipelineOptions", "beam"]
+__all__ = ["SAMPLING_MS", "PipelineOptions", "beam"]
 
 _root = logging.getLogger()
 _handlers = list(_root.handlers)
@@ -21,11 +21,17 @@ _root.addFilter(_is_wanted)
 try:
     import apache_beam
     from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.worker.statesampler import StateSampler
 finally:
     _root.removeFilter(_is_wanted)
     # A warning on a root logger without handlers installs one, which would print whatever others log later.
     for _handler in set(_root.handlers) - set(_handlers):
         _root.removeHandler(_handler)
+
+# At the end of a bundle Beam joins the thread that samples its state, which sleeps up to 200 ms at a time and has
+# neither an option nor an event to be woken by. Waking takes 2 ms of CPU time a second at 20 ms, 4 at 5 ms.
+SAMPLING_MS: Final = 20
+StateSampler.__init__.__defaults__ = (SAMPLING_MS,)
 
 beam: Any = apache_beam
 """Beam's own functions carry no types."""

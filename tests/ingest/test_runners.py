@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from apache_beam.runners.worker import bundle_processor
+from apache_beam.utils.counters import CounterFactory
 
 from pipelines.errors import UsageError
+from pipelines.ingest.beam import SAMPLING_MS
 from pipelines.ingest.runners import PRISM_VARIABLE, RUNNERS, make_runner, runner_flags
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
@@ -95,3 +98,8 @@ def test_unknown_runner() -> None:
     with pytest.raises(UsageError, match="inprocess, prism, dask"):
         make_runner("DirectRunner")
     assert RUNNERS == ("inprocess", "prism", "dask")
+
+
+def test_a_bundle_does_not_wait_long_for_the_thread_that_samples_it() -> None:
+    sampler = bundle_processor.statesampler.StateSampler("stage", CounterFactory())
+    assert sampler.sampling_period_ms == SAMPLING_MS
