@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.decode import ACCOUNT_ID, EVENT_ID, PROMPT, Decoded
 from pipelines.ingest.fold import Rows
-from pipelines.ingest.hashing import hash_spans, subkeys
+from pipelines.ingest.hashing import hash_fields, hash_spans, subkeys
 from pipelines.ingest.networks import SLOT, cut_networks
 from pipelines.ingest.requests import (
     FLAGS,
@@ -52,6 +52,18 @@ _NAMED: Final = {
 }
 """Sketch: the field whose keyed hash it counts, and the column that keeps its text."""
 
+_LONG_BYTES: Final = 1 << 20
+_HASHES: Final = [
+    *((sketch, field, MAX_ID_BYTES) for sketch, field in _HASHED.items()),
+    *((sketch, field, NAME_BYTES) for sketch, (field, _) in _NAMED.items()),
+]
+_HASH_PLACES = np.array([SINGLE_INDEX[sketch] for sketch, _, _ in _HASHES], dtype=np.int64)
+_HASH_FIELDS = np.array([FIELD_INDEX[field] for _, field, _ in _HASHES], dtype=np.int64)
+_HASH_LIMITS = np.array(
+    [_LONG_BYTES if field in ("system_prompt", "tool_schema") else limit for _, field, limit in _HASHES],
+    dtype=np.int64,
+)
+
 _PRESENCE_FIELDS = np.array([FIELD_INDEX[name] for name in PRESENCE], dtype=np.int64)
 _PRESENCE_BITS = np.array([FLAGS.index(f"with_{name}") for name in PRESENCE], dtype=np.int64)
 _ELICITATION_BITS = np.array([FLAGS.index(name) for name, _ in ELICITATION], dtype=np.int64)
@@ -74,21 +86,19 @@ _COMPLETION: Final = FIELD_INDEX["completion_tokens"]
 
 @dataclass(frozen=True)
 class HashKeys:
-    """SipHash keys per field, derived from the operator's secret."""
+    """SipHash keys per field, derived from the operator's secret. sketches: uint64[k, 2], in the order of _HASHES."""
 
     texts: NDArray[np.uint64]
     fields: dict[str, tuple[np.uint64, np.uint64]]
+    sketches: NDArray[np.uint64]
 
     @classmethod
     def derive(cls, key: bytes) -> "HashKeys":
-        names = (
-            "event_id",
-            "client_ip",
-            EMBEDDING_DOMAIN,
-            *_HASHED.values(),
-            *(field for field, _ in _NAMED.values()),
+        return cls(
+            text_keys(key),
+            {name: subkeys(key, name) for name in (FIELDS[EVENT_ID].name, "client_ip", EMBEDDING_DOMAIN)},
+            np.array([subkeys(key, field) for _, field, _ in _HASHES], dtype=np.uint64),
         )
-        return cls(text_keys(key), {name: subkeys(key, name) for name in names})
 
 
 @kernel
@@ -182,22 +192,6 @@ def _strings(decoded: Decoded, field: int, rows: NDArray[np.int64], limit: int) 
     return pa.StringArray.from_buffers(present, pa.py_buffer(offsets), pa.py_buffer(out[:end]))
 
 
-def _hash_into(
-    out: NDArray[np.int64],
-    decoded: Decoded,
-    field: str,
-    rows: NDArray[np.int64],
-    keys: HashKeys,
-    limit: int,
-) -> None:
-    index = FIELD_INDEX[field]
-    spans = decoded.spans
-    hash_spans(
-        spans.text, spans.begins[index], spans.sizes[index], spans.kinds[index], rows, limit,
-        *keys.fields[field], out,
-    )  # fmt: skip
-
-
 def _hash_networks(out: NDArray[np.int64], decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> None:
     index = FIELD_INDEX["client_ip"]
     spans = decoded.spans
@@ -229,7 +223,11 @@ def _lengths(decoded: Decoded, rows: NDArray[np.int64]) -> NDArray[np.int32]:
 def event_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> NDArray[np.int64]:
     """Keyed hashes of the event ids of the given records, int64."""
     out = np.empty(len(rows), dtype=np.int64)
-    _hash_into(out, decoded, FIELDS[EVENT_ID].name, rows, keys, MAX_ID_BYTES)
+    spans = decoded.spans
+    hash_spans(
+        spans.text, spans.begins[EVENT_ID], spans.sizes[EVENT_ID], spans.kinds[EVENT_ID], rows, MAX_ID_BYTES,
+        *keys.fields[FIELDS[EVENT_ID].name], out,
+    )  # fmt: skip
     return out
 
 
@@ -309,14 +307,14 @@ def _requests(
     single[place["openings"]] = prompts.opening
     single[place["closings"]] = prompts.closing
     _hash_networks(single[place["networks"]], decoded, rows, keys)
-    for sketch, field in _HASHED.items():
-        limit = 1 << 20 if field in ("system_prompt", "tool_schema") else MAX_ID_BYTES
-        _hash_into(single[place[sketch]], decoded, field, rows, keys, limit)
-    names = {}
-    for sketch, (field, column) in _NAMED.items():
-        hashes = single[place[sketch]]
-        _hash_into(hashes, decoded, field, rows, keys, NAME_BYTES)
-        names[column] = _names(decoded, field, rows, hashes)
+    hash_fields(
+        spans.text, spans.begins, spans.sizes, spans.kinds, rows, _HASH_FIELDS, _HASH_LIMITS, keys.sketches,
+        _HASH_PLACES, single,
+    )  # fmt: skip
+    names = {
+        column: _names(decoded, field, rows, single[place[sketch]])
+        for sketch, (field, column) in _NAMED.items()
+    }
     response = FIELD_INDEX["response"]
     offsets, shingles = measure_responses(
         spans.text,
