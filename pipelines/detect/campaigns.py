@@ -24,7 +24,8 @@ from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.same_source import THREADS
 
 SEEDS: Final = 100
-"""Seeds that are grown, best first."""
+"""Seeds that are grown, best first; one more for each 300 accounts over 5,000, up to MOST_SEEDS."""
+MOST_SEEDS: Final = 250
 COVERED: Final = 0.6
 """Share of a seed inside a better one above which it is left out."""
 OVERLAP: Final = 0.5
@@ -107,7 +108,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     that somebody deals out (`list_signs`), and what argues against it. Weights are rounded from a logistic regression
     over groups that were grown in worlds of two generators."""
     return (
-        Reason("list_share", m["list_share"], 4.5 * (m["list_share"] - 0.7), "a popular interest"),
+        Reason("list_share", m["list_share"], 4.5 * (m["list_share"] - 0.66), "a popular interest"),
         Reason("load_spread", m["load_spread"], -5.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
         Reason("topic_scatter", m["topic_scatter"], -2.2 * _log(m["topic_scatter"] / 0.85), "one application"),
         Reason(
@@ -164,9 +165,10 @@ def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> 
     ranked = sorted(
         groups, key=lambda g: (-seed_score(g.measures | _hand(f, own, g.members)), g.members.tobytes())
     )
+    most = min(SEEDS + max(0, len(f.same.accounts) - 5_000) // 300, MOST_SEEDS)
     chosen: list[Group] = []
     for group in ranked:
-        if len(chosen) >= SEEDS:
+        if len(chosen) >= most:
             break
         if all(np.isin(group.members, other.members).mean() <= COVERED for other in chosen):
             chosen.append(group)

@@ -29,7 +29,7 @@ from pipelines.detect.sub_traffic import VIEWS, View, capped
 RESOLUTIONS: Final = (0.15, 0.4)
 SMALLEST: Final = 4
 _LEAST_WEIGHT: Final = 0.3
-_MEAN_DEGREE: Final = 150.0
+_MEAN_DEGREE: Final = 400.0
 _MOST_LINKS: Final = 8_000_000
 """Links per view that are aimed at, at most: memory, and the time of everything that follows."""
 

@@ -18,8 +18,8 @@ from pipelines.detect.same_source import Links, Vectors
 PHI_LIMIT: Final = 1.15
 MOST_LINKS: Final = 1_500_000
 LINKS_PER_ACCOUNT: Final = 20
-"""Communities of more links than MOST_LINKS are sought among the strongest, so many for each account: Leiden's time
-per link grows with the graph, and a campaign stands out by its strong links."""
+"""Of more links than MOST_LINKS, the strongest, so many for each account, are searched by themselves too: among many
+accounts some campaigns stand out by strong links, others by many weak ones."""
 _LLOYD_STEPS: Final = 12
 _DEEPEST: Final = 24
 
@@ -36,22 +36,23 @@ def leiden(
     links: Links, resolutions: Sequence[float], seed: int, smallest: int = 3
 ) -> list[NDArray[np.int64]]:
     """Communities under the constant Potts model (Traag et al. 2011), for several resolutions: inside, more than that
-    share of all pairs is linked; outside, less. By resolution, ordered by their first member."""
+    share of all pairs is linked; outside, less. Of very many links, those among the strongest first. By resolution,
+    ordered by their first member."""
     if len(links.a) == 0:
         return []
-    links = strongest(links)
-    used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
-    pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
-    graph = igraph.Graph(n=len(used), edges=pairs)
     every: list[NDArray[np.int64]] = []
-    for resolution in resolutions:
-        igraph.set_random_number_generator(random.Random(seed))
-        found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
-        label = np.asarray(found.membership)
-        order = np.argsort(label, kind="stable")
-        bounds = np.flatnonzero(np.diff(label[order])) + 1
-        groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
-        every += sorted(groups, key=lambda group: int(group[0]))
+    for some in [strongest(links), links] if len(links.a) > MOST_LINKS else [links]:
+        used, ends = np.unique(np.concatenate([some.a, some.b]), return_inverse=True)
+        pairs = np.column_stack([ends[: len(some.a)], ends[len(some.a) :]])
+        graph = igraph.Graph(n=len(used), edges=pairs)
+        for resolution in resolutions:
+            igraph.set_random_number_generator(random.Random(seed))
+            found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
+            label = np.asarray(found.membership)
+            order = np.argsort(label, kind="stable")
+            bounds = np.flatnonzero(np.diff(label[order])) + 1
+            groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
+            every += sorted(groups, key=lambda group: int(group[0]))
     return every
 
 

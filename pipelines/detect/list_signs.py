@@ -23,6 +23,8 @@ _USUAL_MEMBERS: Final = 4.0
 _LEAST_SPREAD: Final = 0.15
 _RARE_TOPIC: Final = 0.005
 _LEAST_EXPECTED: Final = 0.3
+_LEAST_SCATTER: Final = 0.3
+"""Below this the members took too little for their topics to say more."""
 
 
 def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: ListFit) -> dict[str, float]:
@@ -65,7 +67,7 @@ def _topic_scatter(
     expected = counts.sum(axis=1, keepdims=True) * share
     chi_square = float(((counts - expected) ** 2 / np.maximum(expected, _LEAST_EXPECTED)).sum())
     freedom = max(k - 1, 1) * max(int((share > _RARE_TOPIC).sum()) - 1, 1)
-    return max(chi_square / freedom, 0.1)
+    return max(chi_square / freedom, _LEAST_SCATTER)
 
 
 def _shared(

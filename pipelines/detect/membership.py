@@ -9,7 +9,7 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
     - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
     - max(0, prompts shared with members - 12 %)               a harvester never pays twice
     + 0.7 (alike: one hand has one habit, see `alike`)
-    + own evidence, - 4 (few accounts belong to any list)
+    + own evidence, - 4 (few accounts belong to any list; less, the more accounts there are)
 
 Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
 """
@@ -31,6 +31,8 @@ from pipelines.detect.list_model import ListFit, fit_list, ratios_to
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
 PRIOR: Final = 4.0
+"""Log-odds against an account's belonging to a given list, among so many accounts and fewer."""
+PRIOR_ACCOUNTS: Final = 5_000.0
 MOST_RATIO: Final = 14.0
 LINKED: Final = 7.0
 """Nats between an account linked to all members and one linked to none."""
@@ -60,6 +62,11 @@ class Frame:
     asked: csr_matrix
     askers: csr_matrix
     long: NDArray[np.float64]
+
+    @property
+    def prior(self) -> float:
+        """Log-odds against belonging: a list has as many members among ten times as many accounts."""
+        return PRIOR + max(0.0, float(np.log(len(self.rows) / PRIOR_ACCOUNTS)))
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,7 @@ def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
         + f.habit[at]
         + ALIKE * alike(f.habits, f.place[members], at)
         - np.clip(shared, 0, 12)
-        - PRIOR
+        - f.prior
     )
     return _Reading(at, ratio, odds, fitted)
 
