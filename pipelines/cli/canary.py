@@ -9,7 +9,10 @@ import typer
 from pipelines.cli.context import settings_of
 
 canary_app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Register answers that tell who received them."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Register answers that tell who received them.",
+    epilog="Example: `scarecrow canary register answers.jsonl`, then `scarecrow trace suspect.jsonl`",
 )
 
 _Registry = Annotated[Path, typer.Option("--canaries", help="File of the registry.")]

@@ -9,7 +9,10 @@ import typer
 from pipelines.cli.context import settings_of
 
 prompt_map_app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Fit, list, choose or show the prompt map."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Fit, list, choose or show the prompt map.",
+    epilog="Example: `scarecrow prompt-map fit --source 'logs/*.ndjson' --lake lake --use`",
 )
 
 _WORDS: Final = {
@@ -93,7 +96,10 @@ def fit_command(
 
 @prompt_map_app.command("list")
 def list_command(ctx: typer.Context, lake: _Lake = None, as_json: _Json = False) -> None:
-    """Lists the maps of a lake."""
+    """Lists the maps of a lake.
+
+    Example: `scarecrow prompt-map list --lake lake`
+    """
     from pipelines.cli.table import print_json, print_table
     from pipelines.prompt_map import store
 
@@ -130,6 +136,8 @@ def use_command(
     """Measures new rows with a stored map from now on.
 
     Rows of different maps are never summed, so the ranking starts anew with the rows of this map.
+
+    Example: `scarecrow prompt-map use VERSION --lake lake`
     """
     from pipelines.prompt_map import store
 
@@ -145,7 +153,10 @@ def show_command(
     days: Annotated[float, typer.Option(help="Days of the lake that separation is measured on.")] = 14,
     as_json: _Json = False,
 ) -> None:
-    """Shows how well a map fits, and how well it tells unrelated accounts apart."""
+    """Shows how well a map fits, and how well it tells unrelated accounts apart.
+
+    Example: `scarecrow prompt-map show --lake lake`
+    """
     from dataclasses import asdict
 
     from pipelines.cli.table import print_json
