@@ -124,7 +124,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
         Reason(
             "members_own_evidence", m["pooled"],
             0.2 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
-            "see the reasons of the members",
+            "members who each work like a program for reasons of their own",
         ),
         Reason("one_organisation", m["one_org"], -4.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip

@@ -24,6 +24,7 @@ class Wording:
 
 _WORDS: dict[str, Wording] = {
     "same_source": Wording("Draws its prompts from the same list as other accounts", "count"),
+    "shared_list": Wording("Draws on a list of prompts that other accounts draw on too", "nats"),
     "list_share": Wording("What the members ask that one common list explains", "share"),
     "load_spread": Wording("How unevenly the members took from that list (0 = each as much)", "number"),
     "topic_scatter": Wording(
@@ -195,7 +196,7 @@ def probability(p: float | None) -> str:
 def rate(false_discovery_rate: float, kind: str) -> str:
     """At which false discovery rate a finding would be told, as a sentence."""
     if false_discovery_rate >= 1:
-        return f"Its evidence over time tells it at no false discovery rate among {kind}s"
+        return f"Its evidence over time does not suffice to tell it at any false discovery rate among {kind}s"
     share = "below 0.01" if false_discovery_rate < 0.0001 else f"{100 * false_discovery_rate:.2g}"
     return f"Its evidence over time tells it at a false discovery rate of {share} % among {kind}s"
 

@@ -13,6 +13,7 @@ from dagster_project.defs.describe import DRAFT, lineage
 from dagster_project.sql_models import Model, models
 from schemas.mart import FAMILIES, MART
 
+DRAWN = Path(__file__).parents[2] / "docs" / "GRAPH.md"
 SNAPSHOT = Path(__file__).parent / "graph.json"
 GRAPH = defs.resolve_asset_graph()
 
@@ -43,6 +44,13 @@ def snapshot() -> dict[str, object]:
             for s in sorted(repository.sensor_defs, key=lambda s: s.name)
         },
     }
+
+
+def test_the_graph_of_the_documents_is_the_graph() -> None:
+    drawn = {tuple(line.split()[::2]) for line in DRAWN.read_text().splitlines() if " --> " in line}
+    named = {key: key.to_user_string().replace("/", "_") for key in GRAPH.get_all_asset_keys()}
+    made = {(named[parent], name) for key, name in named.items() for parent in GRAPH.get(key).parent_keys}
+    assert drawn == made
 
 
 def test_the_graph_is_that_of_the_snapshot() -> None:
