@@ -118,17 +118,16 @@ def view(profiles: Rows, cells: int) -> Accounts:
         repeats=repeats,
         first_turns=first_turns,
         has_turns=turns > 0,
-        org=_commonest(profiles.sketches["orgs"]),
+        org=commonest(profiles.sketches["orgs"], 0),
         sample=sample,
     )
 
 
-def _commonest(entries: Entries) -> NDArray[np.int64]:
-    """The key with most requests of every row (the smaller one on a tie); 0 for rows without any."""
-    size = len(entries.offsets) - 1
+def commonest(entries: Entries, missing: int) -> NDArray[np.int64]:
+    """The key with most requests of every row (the smaller one on a tie), int64[rows]; `missing` without any."""
     owner = owners_of(entries.offsets)
     order = np.lexsort((entries.keys, -entries.counts, owner))
     first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
-    out = np.zeros(size, dtype=np.int64)
+    out = np.full(len(entries.offsets) - 1, missing, dtype=np.int64)
     out[owner[first]] = entries.keys[first]
     return out

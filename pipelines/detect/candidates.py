@@ -121,7 +121,7 @@ def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
             if len(members) < SMALLEST or members.tobytes() in seen:
                 continue
             seen.add(members.tobytes())
-            measures = habits(same.accounts, members)
+            measures = habits(same.accounts, members) | repetition(same.accounts, members)
             measures["density"] = density(near, members, size)
             measures["phi"] = phi(graph.vectors.take(members))
             found.append(Group(members, place, measures))
@@ -154,14 +154,19 @@ def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
 
 
 def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:
-    """What is measured of a group whatever the view."""
-    shared = overlap(accounts, members)
+    """What is measured of a group whatever the view, seed or grown."""
     return {
         "size": float(len(members)),
-        "duplicates": shared.duplicated,
+        "first_turns": float(np.average(accounts.first_turns[members], weights=accounts.requests[members])),
+        "prompts": float(np.median(accounts.prompts[members])),
+    }
+
+
+def repetition(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:
+    """How far the members of a seed ask again what another, or they themselves, have asked."""
+    return {
+        "duplicates": overlap(accounts, members).duplicated,
         "repeats": float(
             np.average(accounts.repeats[members], weights=np.maximum(accounts.prompts[members], 1))
         ),
-        "first_turns": float(np.average(accounts.first_turns[members], weights=accounts.requests[members])),
-        "prompts": float(np.median(accounts.prompts[members])),
     }

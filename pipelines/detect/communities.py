@@ -4,7 +4,7 @@ Belongs here: Leiden, phi, the cut in two. Not here: whether a community harvest
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,20 +40,27 @@ def leiden(
     ordered by their first member."""
     if len(links.a) == 0:
         return []
+    strong = strongest(links)
     every: list[NDArray[np.int64]] = []
-    for some in [strongest(links), links] if len(links.a) > MOST_LINKS else [links]:
-        used, ends = np.unique(np.concatenate([some.a, some.b]), return_inverse=True)
-        pairs = np.column_stack([ends[: len(some.a)], ends[len(some.a) :]])
-        graph = igraph.Graph(n=len(used), edges=pairs)
-        for resolution in resolutions:
-            igraph.set_random_number_generator(random.Random(seed))
-            found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
-            label = np.asarray(found.membership)
-            order = np.argsort(label, kind="stable")
-            bounds = np.flatnonzero(np.diff(label[order])) + 1
-            groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
-            every += sorted(groups, key=lambda group: int(group[0]))
+    for some in [links] if strong is links else [strong, links]:
+        every += _communities(some, resolutions, seed, smallest)
     return every
+
+
+def _communities(
+    links: Links, resolutions: Sequence[float], seed: int, smallest: int
+) -> Iterator[NDArray[np.int64]]:
+    used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
+    pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
+    graph = igraph.Graph(n=len(used), edges=pairs)
+    for resolution in resolutions:
+        igraph.set_random_number_generator(random.Random(seed))
+        found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
+        label = np.asarray(found.membership)
+        order = np.argsort(label, kind="stable")
+        bounds = np.flatnonzero(np.diff(label[order])) + 1
+        groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
+        yield from sorted(groups, key=lambda group: int(group[0]))
 
 
 def strongest(links: Links, most: int = MOST_LINKS) -> Links:
@@ -61,7 +68,9 @@ def strongest(links: Links, most: int = MOST_LINKS) -> Links:
     if len(links.a) <= most:
         return links
     accounts = len(np.unique(np.concatenate([links.a, links.b])))
-    count = min(max(most, LINKS_PER_ACCOUNT * accounts), len(links.a))
+    count = max(most, LINKS_PER_ACCOUNT * accounts)
+    if len(links.a) <= count:
+        return links
     least = np.partition(links.weight, len(links.a) - count)[len(links.a) - count]
     kept = links.weight >= least
     return Links(links.a[kept], links.b[kept], links.weight[kept], links.d2[kept])

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.detect import calibrate, links
-from pipelines.detect.arrays import owners_of
+from pipelines.detect.accounts import commonest
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
 from pipelines.detect.profiles import DAY_MS, Map, profile, table
@@ -47,18 +47,6 @@ class Evidence:
     stratum: NDArray[np.int64] | None = None
 
 
-def surface(rows: Rows) -> NDArray[np.int64]:
-    """Code of each account's commonest endpoint, int64[n]; -1 when unknown. Ties go to the smaller key."""
-    endpoints = rows.sketches["endpoints"]
-    n = len(rows)
-    owner = owners_of(endpoints.offsets)
-    order = np.lexsort((endpoints.keys, -endpoints.counts, owner))
-    first = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
-    out = np.full(n, -1, dtype=np.int64)
-    out[owner[first]] = endpoints.keys[first]
-    return out
-
-
 def owners(hours: Rows, profiles: Rows) -> NDArray[np.int64]:
     """Row of `profiles` for each row of `hours`, int64. Raises ScarecrowError when an account has no
     profile.
@@ -78,7 +66,7 @@ def peer_groups(profiles: Rows, as_of_ms: int) -> NDArray[np.int64]:
     """Stratum of each account (volume x age x surface), int64[accounts]: whom it is compared with."""
     known = profiles.created != UNKNOWN_TIME
     age = np.where(known, (as_of_ms - np.where(known, profiles.created, 0)) / DAY_MS, np.nan)
-    return calibrate.strata(profiles.sum("requests"), age, surface(profiles))
+    return calibrate.strata(profiles.sum("requests"), age, commonest(profiles.sketches["endpoints"], -1))
 
 
 def account_evidence(

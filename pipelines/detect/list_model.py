@@ -138,21 +138,18 @@ def _ratios(
             listed = (mass[cell] - inside[at + j] + prior * ordinary[cell]) / (total - mine + prior)
             relative[j] = listed / own[begin + j] - 1
         # The log likelihood is concave in the share: its slope changes sign once, for most accounts below every share.
-        low, high, middle = 0, len(shares) - 1, 0
-        while True:
+        low, high, middle = -1, len(shares) - 1, 0
+        while low < high:
             slope = 0.0
             for j in range(end - begin):
                 slope += counts[begin + j] * relative[j] / (1 + shares[middle] * relative[j])
             if slope > 0:
                 low = middle
             else:
-                high = max(middle - 1, 0)
-            if low >= high:
-                break
+                high = middle - 1
             middle = (low + high + 1) // 2
-        last = 1 if slope <= 0 and middle == 0 else min(low + 2, len(shares))
         best = -np.inf
-        for s in range(low, last):
+        for s in range(max(low, 0), min(low + 2, len(shares))):
             tried = 0.0
             for j in range(end - begin):
                 tried += counts[begin + j] * np.log(1 + shares[s] * relative[j])

@@ -90,6 +90,22 @@ def mix(word: np.uint64, k0: np.uint64, k1: np.uint64) -> np.int64:
 
 
 @kernel
+def _hash_span(
+    buf: NDArray[np.uint8],
+    begin: np.int64,
+    size: np.int32,
+    kind: np.uint8,
+    limit: np.int64,
+    k0: np.uint64,
+    k1: np.uint64,
+) -> np.int64:
+    if kind != 1:
+        return np.int64(-1)
+    hashed = siphash(buf, begin, min(np.int64(size), np.int64(limit)), k0, k1)
+    return np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF))
+
+
+@kernel
 def hash_spans(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -104,13 +120,7 @@ def hash_spans(
     """Hash the first `limit` bytes of each present span; -1 where the field is absent."""
     for i in range(len(rows)):
         row = rows[i]
-        if kinds[row] != 1:
-            out[i] = -1
-            continue
-        out[i] = np.int64(
-            siphash(buf, begins[row], np.int64(min(sizes[row], limit)), k0, k1)
-            & np.uint64(0x7FFFFFFFFFFFFFFF)
-        )
+        out[i] = _hash_span(buf, begins[row], sizes[row], kinds[row], limit, k0, k1)
 
 
 @kernel
@@ -135,14 +145,15 @@ def hash_fields(
         row = rows[i]
         for k in range(len(fields)):
             field = fields[k]
-            hashed = np.int64(-1)
-            if kinds[field, row] == 1:
-                size = min(np.int64(sizes[field, row]), limits[k])
-                hashed = np.int64(
-                    siphash(buf, begins[field, row], size, keys[k, 0], keys[k, 1])
-                    & np.uint64(0x7FFFFFFFFFFFFFFF)
-                )
-            out[places[k], i] = hashed
+            out[places[k], i] = _hash_span(
+                buf,
+                begins[field, row],
+                sizes[field, row],
+                kinds[field, row],
+                limits[k],
+                keys[k, 0],
+                keys[k, 1],
+            )
 
 
 def subkeys(key: bytes, domain: str) -> tuple[np.uint64, np.uint64]:

@@ -52,17 +52,15 @@ _NAMED: Final = {
 }
 """Sketch: the field whose keyed hash it counts, and the column that keeps its text."""
 
-_LONG_BYTES: Final = 1 << 20
+_LONG: Final = {"system_prompt": 1 << 20, "tool_schema": 1 << 20}
+"""Fields that are longer than ids: how many of their bytes are hashed."""
 _HASHES: Final = [
-    *((sketch, field, MAX_ID_BYTES) for sketch, field in _HASHED.items()),
+    *((sketch, field, _LONG.get(field, MAX_ID_BYTES)) for sketch, field in _HASHED.items()),
     *((sketch, field, NAME_BYTES) for sketch, (field, _) in _NAMED.items()),
 ]
 _HASH_PLACES = np.array([SINGLE_INDEX[sketch] for sketch, _, _ in _HASHES], dtype=np.int64)
 _HASH_FIELDS = np.array([FIELD_INDEX[field] for _, field, _ in _HASHES], dtype=np.int64)
-_HASH_LIMITS = np.array(
-    [_LONG_BYTES if field in ("system_prompt", "tool_schema") else limit for _, field, limit in _HASHES],
-    dtype=np.int64,
-)
+_HASH_LIMITS = np.array([limit for _, _, limit in _HASHES], dtype=np.int64)
 
 _PRESENCE_FIELDS = np.array([FIELD_INDEX[name] for name in PRESENCE], dtype=np.int64)
 _PRESENCE_BITS = np.array([FLAGS.index(f"with_{name}") for name in PRESENCE], dtype=np.int64)
