@@ -17,6 +17,7 @@ import typer
 
 from pipelines.cli.context import GlobalOptions
 from pipelines.cli.lazy import LazyGroup
+from pipelines.cli.usage import sentence
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.report.inert import terminal
 
@@ -80,13 +81,13 @@ def run(arguments: Sequence[str]) -> int:
     options = list(arguments)
     ahead = options[: options.index("--")] if "--" in options else options
     debug = "--debug" in ahead
+    given = [a for a in ahead if a != "--debug"] + options[len(ahead) :]
     try:
-        given = [a for a in ahead if a != "--debug"] + options[len(ahead) :]
         code = app(args=given, prog_name="scarecrow", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except typer.TyperException as error:
-        return _wrong_usage(error)
+        return _wrong_usage(error, given)
     except UsageError as error:
         return _failed(error, 2, debug)
     except ScarecrowError as error:
@@ -111,14 +112,10 @@ def _reader_left() -> int:
     return READER_LEFT
 
 
-def _wrong_usage(error: typer.TyperException) -> int:
-    message = error.format_message()
+def _wrong_usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
+    message = sentence(error, arguments)
     if message:
         typer.echo(f"scarecrow: {terminal(message)}", err=True)
-        # Most of Click's errors, private to Typer, carry the context; errors of its parser do not.
-        context = getattr(error, "ctx", None)
-        command = "scarecrow" if context is None else terminal(context.command_path)
-        typer.echo(f"Try '{command} --help'.", err=True)
     return error.exit_code
 
 
