@@ -36,7 +36,11 @@ bench: install
 soak: install
 	$(BIN)/python -m pytest -q --soak tests
 
+# Runs, schedules and the rules of infra/dagster.yaml live in .dagster (or $DAGSTER_HOME), in SQLite instead of Postgres.
+ui: export DAGSTER_HOME ?= $(CURDIR)/.dagster
 ui: install
+	mkdir -p "$$DAGSTER_HOME"
+	test -e "$$DAGSTER_HOME/dagster.yaml" || sed '/^storage:/,/^$$/d' infra/dagster.yaml > "$$DAGSTER_HOME/dagster.yaml"
 	$(BIN)/dagster dev -m dagster_project.definitions
 
 kafka-up: install

@@ -45,6 +45,17 @@ def test_the_lock_of_production_differs_only_where_postgres_needs_it() -> None:
     assert "pytest" not in production
 
 
+def test_one_machine_has_the_rules_of_production_without_postgres(tmp_path: Path) -> None:
+    """`make ui` as a newcomer types it, up to the start of Dagster."""
+    home = tmp_path / "home"
+    arguments = ["make", "--old-file=.venv/.installed", "ui", "BIN=true #", f"DAGSTER_HOME={home}"]
+    subprocess.run(arguments, cwd=ROOT, capture_output=True, timeout=60, check=True)
+    production = yaml.safe_load((INFRA / "dagster.yaml").read_text())
+    assert production.pop("storage")
+    assert yaml.safe_load((home / "dagster.yaml").read_text()) == production
+    assert production["telemetry"] == production["nux"] == {"enabled": False}
+
+
 def refused(compose: Path) -> str:
     """What the schema of the Compose Specification finds wrong in a file; nothing when it fits."""
     done = subprocess.run(
