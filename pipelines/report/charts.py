@@ -149,8 +149,8 @@ def _campaigns() -> Spec:
                     "title": None,
                     "orient": "top",
                     "direction": "horizontal",
-                    "columns": 3,
-                    "labelLimit": 140,
+                    "columns": {"expr": "max(1, floor(width / 115))"},
+                    "labelLimit": 95,
                 },
             },
             "tooltip": [

@@ -35,6 +35,7 @@ def check_views(seen: Seen) -> None:
         assert all(bars > 0 for bars in view["bars"]), name
         assert view["scroll_width"] <= view["width"], f"{name} scrolls sideways: {view['wider']}"
         assert view["wider"] == [], name
+        assert view["cut"] == [], name
 
 
 @pytest.mark.parametrize(
