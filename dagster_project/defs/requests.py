@@ -40,5 +40,9 @@ def due_ranking(scarecrow: Scarecrow) -> dg.RunRequest | dg.SkipReason:
     return dg.RunRequest(
         run_key=f"{day}:{version}:{wanted[1]}:{labelled_ms}",
         partition_key=day,
-        tags={"scarecrow/lake_version": str(version), "scarecrow/settings": wanted[1]},
+        tags={
+            "scarecrow/lake_version": str(version),
+            "scarecrow/settings": wanted[1],
+            "dagster/priority": "1",  # before the days of a backfill that wait
+        },
     )

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 
 import dagster as dg
 
@@ -27,12 +28,16 @@ def new_lake_version(
     description="Tells what a newly published mart has new; runs again while deliveries wait in the outbox.",
 )  # fmt: skip
 def new_finding(context: dg.SensorEvaluationContext, scarecrow: Scarecrow) -> dg.RunRequest | dg.SkipReason:
+    from pipelines.alerts.channels.build import build_channels
     from pipelines.alerts.run import preview
     from pipelines.errors import ScarecrowError
 
     mart = scarecrow.mart_path()
     if not mart.exists():
         return dg.SkipReason(f"there is no mart {mart} yet")
+    with ExitStack() as stack:
+        if not build_channels(scarecrow.settings(), stack):
+            return dg.SkipReason("nobody is told, for no channel of alerts is set (docs/ALERTS.md)")
     stamp = str(mart.stat().st_mtime_ns)
     if context.cursor == stamp:
         return dg.SkipReason("the mart is the one that was told of")

@@ -37,6 +37,9 @@ def test_a_new_lake_version_is_due_until_it_is_ranked(
     again = new_lake_version(dg.build_sensor_context(), scarecrow=Scarecrow())
     assert isinstance(again, dg.RunRequest)
     assert again.run_key == due.run_key  # one need, one run, whoever asks
+    assert (
+        int(due.tags["dagster/priority"]) > 0
+    )  # a backfill of a month does not hold up the ranking of today
 
     settings = load_settings(None, {})
     ranking = Ranking(
@@ -53,6 +56,12 @@ def test_a_new_lake_version_is_due_until_it_is_ranked(
     assert first.run_key == str(mart.stat().st_mtime_ns)
     second = new_finding(dg.build_sensor_context(cursor=first.run_key), scarecrow=Scarecrow())
     assert isinstance(second, dg.SkipReason)  # the cursor is the mart that was told of
+    monkeypatch.delenv("SCARECROW_ALERTS__OCSF")
+    unheard = dg.build_sensor_context()
+    skipped = new_finding(unheard, scarecrow=Scarecrow())
+    assert isinstance(skipped, dg.SkipReason)
+    assert "no channel" in (skipped.skip_message or "")
+    assert unheard.cursor is None  # a channel that is set later is told of this mart
 
 
 def test_a_failed_run_is_told_with_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
