@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.elicitation import CATEGORIES, PHRASES, TAGS
 from pipelines.ingest.hashing import subkeys
-from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.quantise import Quantiser
 from schemas.account_hour import ELICITATION, PRESENCE, SKETCHES, UNKNOWN_TIME
 from schemas.request import PLACEHOLDERS
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Rows, concat, fold, select, to_arrow
 from pipelines.ingest.job import by_hour
-from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.quantise import Quantiser
 from pipelines.lake.commit import Advance, commit, stand
 from pipelines.lake.compact import compact
 from pipelines.lake.notes import Note

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.naive import Hour, Naive, milliseconds
 from pipelines.ingest.beam import PipelineOptions, beam
-from pipelines.ingest.hashing import siphash
+from pipelines.ingest.hashing import hash_bytes
 from pipelines.ingest.runners import make_runner
 from pipelines.prompt_map.store import load
 from schemas.account_hour import ACCOUNT_HOURS
@@ -23,8 +23,7 @@ from schemas.account_hour import ACCOUNT_HOURS
 
 def fast_hash(data: bytes, k0: int, k1: int) -> int:
     """SipHash by the compiled function."""
-    buffer = np.frombuffer(data + bytes(8), dtype=np.uint8)
-    return int(siphash(buffer, 0, len(data), np.uint64(k0), np.uint64(k1)))
+    return hash_bytes(data, (np.uint64(k0), np.uint64(k1)))
 
 
 class Measure(beam.DoFn):

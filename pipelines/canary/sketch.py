@@ -8,22 +8,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.ingest.hashing import mix
+from pipelines.ingest.hashing import Lanes, hash_words
 from pipelines.ingest.simd import PADDING
 from pipelines.ingest.texts import SHINGLE, text_keys
-from pipelines.prompt_map.tokens import LETTERS, tokenize
+from pipelines.prompt_map.tokens import LETTERS, Tokens, tokenize
 
 
 @njit(cache=True, nogil=True)
-def _hashes(
-    tokens: NDArray[np.uint64], count: int, size: int, k0: np.uint64, k1: np.uint64
-) -> NDArray[np.int64]:
+def _runs(tokens: NDArray[np.uint64], count: int, size: int) -> NDArray[np.int64]:
     out = np.empty(max(0, count - size + 1), dtype=np.int64)
     for start in range(len(out)):
         value = np.uint64(0)
         for k in range(start, start + size):
             value = value * np.uint64(0x9E3779B97F4A7C15) + tokens[k]
-        out[start] = mix(value, k0, k1)
+        out[start] = np.int64(value)
     return out
 
 
@@ -34,7 +32,9 @@ def shingle_hashes(text: str, key: bytes) -> NDArray[np.int64]:
     """
     data = np.frombuffer(text.encode("utf-8", "surrogatepass") + bytes(PADDING), dtype=np.uint8)
     size = len(data) - PADDING
-    tokens = np.empty(size + 1, dtype=np.uint64)
-    count = tokenize(data, 0, size, LETTERS, tokens, np.zeros(size + 1, dtype=np.uint8))
+    held = Tokens.new(size + 1, 1)
+    tokenize(data, np.zeros(1, np.int64), np.array([size]), LETTERS, held)
     keys = text_keys(key)
-    return np.unique(_hashes(tokens, count, SHINGLE, keys[6], keys[7]))
+    found = _runs(held.hashes[held.firsts[0] :], held.counts[0], SHINGLE)
+    hash_words(found, len(found), keys[6], keys[7], Lanes.new())
+    return np.unique(found)

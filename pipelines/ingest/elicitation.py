@@ -3,7 +3,7 @@
 Categories follow `schemas.account_hour.ELICITATION`. The table is looked up by compiled code in `texts`.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +63,18 @@ def ngram(tokens: NDArray[np.uint64]) -> int:
     return value
 
 
-def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.int8], NDArray[np.uint64]]:
-    """(lengths, keys, categories, tags).
+class Phrases(NamedTuple):
+    """lengths: uint8[65536], bit n-1 is set when a phrase of n tokens ends in a token with these top 16 bits.
+    keys, categories: open-addressing table of 1,024 slots, category -1 is free. tags: hashes of tag names."""
 
-    lengths: uint8[65536], bit n-1 is set when a phrase of n tokens ends in a token with these top 16 bits.
-    keys, categories: open-addressing table of 1,024 slots, category -1 is free. tags: hashes of tag names.
-    """
+    lengths: NDArray[np.uint8]
+    keys: NDArray[np.uint64]
+    categories: NDArray[np.int8]
+    tags: NDArray[np.uint64]
+
+
+def phrase_tables() -> Phrases:
+    """The phrases as the kernels look them up."""
     lengths = np.zeros(1 << 16, dtype=np.uint8)
     keys = np.zeros(_SLOTS, dtype=np.uint64)
     categories = np.full(_SLOTS, -1, dtype=np.int8)
@@ -85,4 +91,4 @@ def phrase_tables() -> tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.i
             keys[slot] = value
             categories[slot] = CATEGORIES.index(category)
     tags = np.array([hashes(tag)[0] for tag in TAGS], dtype=np.uint64)
-    return lengths, keys, categories, tags
+    return Phrases(lengths, keys, categories, tags)

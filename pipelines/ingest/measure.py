@@ -3,7 +3,7 @@
 Belongs here: which field feeds which column. Works without Beam; the text itself is read in `texts`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from pipelines.ingest.decode import ACCOUNT_ID, EVENT_ID, PROMPT, Decoded
 from pipelines.ingest.fold import Rows
 from pipelines.ingest.hashing import hash_fields, hash_spans, subkeys
 from pipelines.ingest.networks import SLOT, cut_networks
+from pipelines.ingest.quantise import Quantiser
 from pipelines.ingest.requests import (
     FLAGS,
     SINGLE,
@@ -25,7 +26,7 @@ from pipelines.ingest.requests import (
     fold_requests,
 )
 from pipelines.ingest.simd import kernel
-from pipelines.ingest.texts import PromptMeasures, Quantiser, measure_prompts, measure_responses, text_keys
+from pipelines.ingest.texts import PromptMeasures, measure_prompts, measure_responses, text_keys
 from pipelines.ingest.vectors import EMBEDDING_DOMAIN, VectorQuantiser, measure_vectors, no_cells
 from schemas.account_hour import ELICITATION, PRESENCE, UNKNOWN_LENGTH, UNKNOWN_TIME
 from schemas.request import FIELD_INDEX, FIELDS, MAX_ID_BYTES
@@ -201,7 +202,7 @@ def _hash_networks(out: NDArray[np.int64], decoded: Decoded, rows: NDArray[np.in
         np.zeros(12, dtype=np.int64),
     )  # fmt: skip
     kinds = spans.kinds[index][rows]
-    hash_spans(networks, begins, sizes, kinds, np.arange(len(rows)), 16, *keys.fields["client_ip"], out)
+    out[:] = hash_spans(networks, begins, sizes, kinds, np.arange(len(rows)), 16, keys.fields["client_ip"])
 
 
 def _names(decoded: Decoded, field: str, rows: NDArray[np.int64], hashes: NDArray[np.int64]) -> Names:
@@ -220,13 +221,11 @@ def _lengths(decoded: Decoded, rows: NDArray[np.int64]) -> NDArray[np.int32]:
 
 def event_hashes(decoded: Decoded, rows: NDArray[np.int64], keys: HashKeys) -> NDArray[np.int64]:
     """Keyed hashes of the event ids of the given records, int64."""
-    out = np.empty(len(rows), dtype=np.int64)
     spans = decoded.spans
-    hash_spans(
+    return hash_spans(
         spans.text, spans.begins[EVENT_ID], spans.sizes[EVENT_ID], spans.kinds[EVENT_ID], rows, MAX_ID_BYTES,
-        *keys.fields[FIELDS[EVENT_ID].name], out,
+        keys.fields[FIELDS[EVENT_ID].name],
     )  # fmt: skip
-    return out
 
 
 def measure(
@@ -281,7 +280,7 @@ def _without(prompts: PromptMeasures, failed: NDArray[np.bool_]) -> PromptMeasur
     lengths = np.diff(prompts.shingle_offsets)
     kept = np.repeat(~failed, lengths)
     offsets = np.concatenate(([0], np.cumsum(np.where(failed, 0, lengths)))).astype(np.int32)
-    return replace(prompts, shingle_offsets=offsets, shingles=prompts.shingles[: len(kept)][kept])
+    return prompts._replace(shingle_offsets=offsets, shingles=prompts.shingles[: len(kept)][kept])
 
 
 def _requests(

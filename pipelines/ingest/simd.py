@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import extending, njit, types
+from numba.core import cgutils as untyped_cgutils
 from numpy.typing import NDArray
 
 kernel: Final[Any] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
@@ -20,20 +19,48 @@ PADDING: Final = 2 * LANES
 """Bytes that a buffer must hold behind its last record, all zero."""
 
 # Numba hands a function back as what it is called like, which its type stubs do not say.
-_intrinsic: Final[Any] = intrinsic
-_cgutils: Final[Any] = cgutils
+intrinsic: Final[Any] = extending.intrinsic
+cgutils: Final[Any] = untyped_cgutils
+
+
+def pointer_to(context: Any, builder: Any, signature: Any, args: Any, place: int) -> Any:
+    """Where the data of an argument that is a contiguous array begin."""
+    return context.make_array(signature.args[place])(context, builder, args[place]).data
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    buffer = context.make_array(signature.args[0])(context, builder, args[0])
-    return _cgutils.gep_inbounds(builder, buffer.data, args[1])
+    return cgutils.gep_inbounds(builder, pointer_to(context, builder, signature, args, 0), args[1])
+
+
+def spread(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector of that kind with the same value in every lane."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    single = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(single, undefined, zeros)
+
+
+def words_at(builder: Any, base: Any, places: Any, wanted: Any) -> Any:
+    """The 8 bytes at each of some places behind base, as little-endian integers; zero where none are wanted."""
+    count = places.type.count
+    number = ir.IntType(64)
+    pointers = ir.VectorType(ir.PointerType(number), count)
+    gather = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(places.type, [pointers, ir.IntType(32), wanted.type, places.type]),
+        f"llvm.masked.gather.v{count}i64.v{count}p0",
+    )
+    start = spread(builder, builder.ptrtoint(base, number), places.type)
+    addresses = builder.inttoptr(builder.add(start, places), pointers)
+    zeros = ir.Constant(places.type, [0] * count)
+    return builder.call(gather, [addresses, ir.Constant(ir.IntType(32), 1), wanted, zeros])
 
 
 def _splat(byte: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(8), LANES), [byte] * LANES)
 
 
-@_intrinsic
+@intrinsic
 def word_at(typing_context: Any, buffer: Any, at: Any) -> Any:
     """The 8 bytes at a position as a little-endian uint64."""
 
@@ -44,7 +71,32 @@ def word_at(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.uint64(buffer, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
+def prefetch_row(typing_context: Any, matrix: Any, row: Any) -> Any:
+    """Have a row of float32[n, 64], contiguous, fetched from memory while other work goes on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = pointer_to(context, builder, signature, args, 0)
+        number = ir.IntType(32)
+        start = builder.bitcast(
+            builder.gep(data, [builder.mul(args[1], ir.Constant(ir.IntType(64), 64))]),
+            ir.PointerType(ir.IntType(8)),
+        )
+        fetch = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [start.type, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        is_read, to_second_level, is_data = (ir.Constant(number, value) for value in (0, 2, 1))
+        for line in range(0, 256, 64):
+            place = builder.gep(start, [ir.Constant(number, line)])
+            builder.call(fetch, [place, is_read, to_second_level, is_data])
+        return context.get_dummy_value()
+
+    return types.void(matrix, types.int64), generate
+
+
+@intrinsic
 def plain_bytes(typing_context: Any, buffer: Any, at: Any) -> Any:
     """How many of the 32 bytes from a position on are plain characters of a JSON string before the first that
     needs a look: a quote, a backslash, a control character or a byte of 0x80 or more."""
@@ -78,7 +130,7 @@ def _mask_of_64(test: Any) -> Any:
 
         return types.uint64(buffer, types.int64), generate
 
-    return _intrinsic(mask)
+    return intrinsic(mask)
 
 
 def _is_letter_or_digit(builder: Any, chunk: Any, splat: Any) -> Any:
@@ -92,9 +144,19 @@ letters_and_digits: Final = _mask_of_64(_is_letter_or_digit)
 """Of the 64 bytes from a position on, those that are ASCII letters and digits."""
 beyond_ascii: Final = _mask_of_64(lambda builder, chunk, splat: builder.icmp_signed("<", chunk, splat(0)))
 """Of the 64 bytes from a position on, those of 0x80 and more."""
+leads_of_two: Final = _mask_of_64(
+    lambda builder, chunk, splat: builder.icmp_unsigned("<", builder.sub(chunk, splat(0xC0)), splat(0x20))
+)
+"""Of the 64 bytes from a position on, the first ones of characters of two bytes."""
+leads_of_more: Final = _mask_of_64(
+    lambda builder, chunk, splat: builder.icmp_unsigned(">=", chunk, splat(0xE0))
+)
+"""Of the 64 bytes from a position on, the first ones of characters of three or four bytes."""
+angles: Final = _mask_of_64(lambda builder, chunk, splat: builder.icmp_unsigned("==", chunk, splat(ord("<"))))
+"""Of the 64 bytes from a position on, those that are `<`."""
 
 
-@_intrinsic
+@intrinsic
 def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
     """Bit mask of the line feeds among the 32 bytes from a position on, as uint64."""
 
@@ -107,7 +169,7 @@ def line_ends(typing_context: Any, buffer: Any, at: Any) -> Any:
     return types.uint64(buffer, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def pairs(typing_context: Any, buffer: Any, at: Any, first: Any, second: Any, distance: Any) -> Any:
     """Bit mask of the 32 bytes from a position on that are `first` and have `second` so many bytes behind them."""
 
@@ -117,24 +179,29 @@ def pairs(typing_context: Any, buffer: Any, at: Any, first: Any, second: Any, di
         found = None
         for pointer, byte in ((start, args[2]), (builder.gep(start, [args[4]]), args[3])):
             chunk = builder.load(builder.bitcast(pointer, ir.PointerType(vector)), align=1)
-            single = builder.insert_element(
-                ir.Constant(vector, ir.Undefined), byte, ir.Constant(ir.IntType(32), 0)
-            )
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-            spread = builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), zeros)
-            same = builder.icmp_unsigned("==", chunk, spread)
+            same = builder.icmp_unsigned("==", chunk, spread(builder, byte, vector))
             found = same if found is None else builder.and_(found, same)
         return builder.zext(builder.bitcast(found, ir.IntType(LANES)), ir.IntType(64))
 
     return types.uint64(buffer, types.int64, types.uint8, types.uint8, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def lowest_bit(typing_context: Any, mask: Any) -> Any:
     """Index of the lowest set bit of a uint64; 64 where none is."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def bit_count(typing_context: Any, mask: Any) -> Any:
+    """How many bits of a uint64 are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
 
     return types.int64(types.uint64), generate
 
@@ -170,64 +237,83 @@ def find(buf: NDArray[np.uint8], at: int, word: NDArray[np.uint8], probe: int) -
     return -1
 
 
-def _weighted_sum(width: int) -> Any:
-    @_intrinsic
-    def weighted_sum(
-        typing_context: Any, matrix: Any, places: Any, weights: Any, count: Any, total: Any
-    ) -> Any:
-        """total += sum over k < count of weights[k] * matrix[places[k]], in order of k, each product rounded
-        by itself, so the result is the same on every processor. matrix: float32[n, width], contiguous."""
+@intrinsic
+def weighted_sum_64(
+    typing_context: Any, matrix: Any, places: Any, weights: Any, count: Any, total: Any
+) -> Any:
+    """total += sum over k < count of weights[k] * matrix[places[k]], in order of k, each product rounded
+    by itself, so the result is the same on every processor. matrix: float32[n, 64], contiguous."""
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = ir.VectorType(ir.FloatType(), width)
-            data = [
-                context.make_array(kind)(context, builder, value).data if place != 3 else value
-                for place, (kind, value) in enumerate(zip(signature.args, args, strict=True))
-            ]
-            rows, indices, factors, size, out = data
-            target = builder.bitcast(out, ir.PointerType(lanes))
-            held = _cgutils.alloca_once_value(builder, builder.load(target, align=4))
-            row_size = ir.Constant(ir.IntType(64), width)
-            with _cgutils.for_range(builder, size) as loop:
-                index = builder.load(builder.gep(indices, [loop.index]))
-                start = builder.gep(rows, [builder.mul(builder.sext(index, ir.IntType(64)), row_size)])
-                row = builder.load(builder.bitcast(start, ir.PointerType(lanes)), align=4)
-                factor = builder.load(builder.gep(factors, [loop.index]))
-                single = builder.insert_element(
-                    ir.Constant(lanes, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0)
-                )
-                zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-                spread = builder.shuffle_vector(single, ir.Constant(lanes, ir.Undefined), zeros)
-                builder.store(builder.fadd(builder.load(held), builder.fmul(spread, row)), held)
-            builder.store(builder.load(held), target, align=4)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = ir.VectorType(ir.FloatType(), 64)
+        rows, indices, factors, out = (pointer_to(context, builder, signature, args, k) for k in (0, 1, 2, 4))
+        target = builder.bitcast(out, ir.PointerType(lanes))
+        held = cgutils.alloca_once_value(builder, builder.load(target, align=4))
+        row_size = ir.Constant(ir.IntType(64), 64)
+        with cgutils.for_range(builder, args[3]) as loop:
+            index = builder.load(builder.gep(indices, [loop.index]))
+            start = builder.gep(rows, [builder.mul(builder.sext(index, ir.IntType(64)), row_size)])
+            row = builder.load(builder.bitcast(start, ir.PointerType(lanes)), align=4)
+            factor = builder.load(builder.gep(factors, [loop.index]))
+            product = builder.fmul(spread(builder, factor, lanes), row)
+            builder.store(builder.fadd(builder.load(held), product), held)
+        builder.store(builder.load(held), target, align=4)
+        return context.get_dummy_value()
 
-        return types.void(matrix, places, weights, types.int64, total), generate
-
-    return weighted_sum
+    return types.void(matrix, places, weights, types.int64, total), generate
 
 
-weighted_sum_32: Final = _weighted_sum(32)
-weighted_sum_64: Final = _weighted_sum(64)
+@intrinsic
+def weighted_sums_of_4(
+    typing_context: Any, matrices: Any, which: Any, weights: Any, totals: Any, first: Any
+) -> Any:
+    """totals[i] += sum over k of weights[i, k] * matrices[which[i], k], for four i from `first` on side by side, since
+    each sum is a chain of additions that wait for each other. In order of k, each product rounded by itself.
+
+    matrices: float32[m, 64, 32]; which: int64[n]; weights: float32[n, 64]; totals: float32[n, 32]; all contiguous.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = ir.VectorType(ir.FloatType(), 32)
+        rows, chosen, factors, out = (pointer_to(context, builder, signature, args, k) for k in range(4))
+
+        def number(value: int) -> Any:
+            return ir.Constant(ir.IntType(64), value)
+
+        places = [builder.add(args[4], number(k)) for k in range(4)]
+        starts = [builder.mul(builder.load(builder.gep(chosen, [each])), number(64 * 32)) for each in places]
+        targets = [
+            builder.bitcast(builder.gep(out, [builder.mul(each, number(32))]), ir.PointerType(lanes))
+            for each in places
+        ]
+        held = [cgutils.alloca_once_value(builder, builder.load(target, align=4)) for target in targets]
+        with cgutils.for_range(builder, number(64)) as loop:
+            for place, start, total in zip(places, starts, held, strict=True):
+                at = builder.add(start, builder.mul(loop.index, number(32)))
+                row = builder.load(builder.bitcast(builder.gep(rows, [at]), ir.PointerType(lanes)), align=4)
+                weight = builder.add(builder.mul(place, number(64)), loop.index)
+                factor = spread(builder, builder.load(builder.gep(factors, [weight])), lanes)
+                builder.store(builder.fadd(builder.load(total), builder.fmul(factor, row)), total)
+        for target, total in zip(targets, held, strict=True):
+            builder.store(builder.load(total), target, align=4)
+        return context.get_dummy_value()
+
+    return types.void(matrices, which, weights, totals, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def largest_of_32(typing_context: Any, values: Any) -> Any:
     """Index of the first of the largest of 32 numbers. values: float32[32], contiguous."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = ir.VectorType(ir.FloatType(), 32)
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        data = pointer_to(context, builder, signature, args, 0)
         chunk = builder.load(builder.bitcast(data, ir.PointerType(lanes)), align=4)
-        reduce = _cgutils.get_or_insert_function(
+        reduce = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.FloatType(), [lanes]), "llvm.vector.reduce.fmax.v32f32"
         )
-        single = builder.insert_element(
-            ir.Constant(lanes, ir.Undefined), builder.call(reduce, [chunk]), ir.Constant(ir.IntType(32), 0)
-        )
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), 32), [0] * 32)
-        spread = builder.shuffle_vector(single, ir.Constant(lanes, ir.Undefined), zeros)
-        found = builder.bitcast(builder.fcmp_ordered("==", chunk, spread), ir.IntType(32))
+        largest = spread(builder, builder.call(reduce, [chunk]), lanes)
+        found = builder.bitcast(builder.fcmp_ordered("==", chunk, largest), ir.IntType(32))
         place = builder.cttz(
             builder.or_(found, ir.Constant(ir.IntType(32), 1 << 31)), ir.Constant(ir.IntType(1), 1)
         )

@@ -19,10 +19,10 @@ from pipelines.ingest.folder import Folder
 from pipelines.ingest.formats import Format
 from pipelines.ingest.measure import HashKeys, event_hashes, measure_requests
 from pipelines.ingest.memory import give_back
+from pipelines.ingest.quantise import Quantiser
 from pipelines.ingest.redact import shape
 from pipelines.ingest.requests import Requests
 from pipelines.ingest.source import Block, RawReject, Slice, Source
-from pipelines.ingest.texts import Quantiser
 from pipelines.ingest.vectors import embedding_length
 from pipelines.lake.events import Seen
 from schemas.account_hour import PRESENCE, REJECTS

@@ -3,16 +3,25 @@
 Belongs here: what is read off the text itself. Per-request counts and identities are in `measure`.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.elicitation import phrase_tables
-from pipelines.ingest.hashing import mix, siphash, subkeys
-from pipelines.ingest.simd import kernel, largest_of_32, weighted_sum_32, weighted_sum_64
-from pipelines.prompt_map.tokens import BUCKETS, LETTERS, MAX_TOKENS, VECTOR_TOKENS, term_counts, tokenize
+from pipelines.ingest.elicitation import Phrases, phrase_tables
+from pipelines.ingest.hashing import Lanes, hash_words, subkeys
+from pipelines.ingest.quantise import LOG_WEIGHTS, Quantiser, Tables, Vectors16, find_cells, project
+from pipelines.ingest.simd import kernel, prefetch_row
+from pipelines.ingest.siphash import TEXTS, siphash_16
+from pipelines.prompt_map.tokens import (
+    LETTERS,
+    MAX_TOKENS,
+    SLOTS,
+    VECTOR_TOKENS,
+    Tokens,
+    term_counts,
+    tokenize,
+)
 
 SHINGLE: Final = 8
 """Tokens of a shingle."""
@@ -22,76 +31,41 @@ SHINGLE_BYTES: Final = 16
 """A text keeps at most one shingle per so many bytes, and 16 more."""
 
 
-class Scratch(NamedTuple):
-    """Working memory of the kernels, which allocate nothing themselves. seen is all zero between calls."""
+class PromptMeasures(NamedTuple):
+    """Per request (n): cell int32 (-1 none), hashes int64 (-1 none), elicited uint8 bit mask; shingles as CSR."""
 
-    tokens: NDArray[np.uint64]
-    angled: NDArray[np.uint8]
+    cell: NDArray[np.int32]
+    prompt_hash: NDArray[np.int64]
+    opening: NDArray[np.int64]
+    closing: NDArray[np.int64]
+    elicited: NDArray[np.uint8]
+    shingle_offsets: NDArray[np.int32]
+    shingles: NDArray[np.int64]
+
+
+class Scratch(NamedTuple):
+    """Working memory of the kernels, which allocate nothing themselves and take sixteen texts at a time.
+
+    found: their tokens. seen: for `term_counts`. buckets, counts: int32[16, 256], of which each text has so many as
+    distinct, int64[16], says.
+    """
+
+    found: Tokens
     seen: NDArray[np.int32]
     buckets: NDArray[np.int32]
     counts: NDArray[np.int32]
-    vector: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    order: NDArray[np.int32]
+    distinct: NDArray[np.int64]
+    lanes: Lanes
+    held: Vectors16
 
     @classmethod
     def new(cls) -> "Scratch":
         """Fresh working memory, for one thread at a time."""
+        buckets, counts = np.empty((2, TEXTS, VECTOR_TOKENS), np.int32)
         return cls(
-            np.empty(MAX_TOKENS, np.uint64), np.zeros(MAX_TOKENS, np.uint8), np.zeros(BUCKETS, np.int32),
-            np.empty(VECTOR_TOKENS, np.int32), np.empty(VECTOR_TOKENS, np.int32), np.empty(64, np.float32),
-            np.empty(VECTOR_TOKENS, np.float32), np.empty(32, np.float32), np.arange(64, dtype=np.int32),
+            Tokens.new(MAX_TOKENS), np.empty(SLOTS, np.int32), buckets, counts,
+            np.empty(TEXTS, np.int64), Lanes.new(), Vectors16.new(),
         )  # fmt: skip
-
-
-@kernel
-def nearest(
-    vector: NDArray[np.float32],
-    transposed: NDArray[np.float32],
-    half_norms: NDArray[np.float32],
-    order: NDArray[np.int32],
-    scores: NDArray[np.float32],
-) -> int:
-    """Index of the centroid nearest to vector. transposed: float32[64, 32]; half_norms: |c|^2 / 2.
-
-    order: 0 to 63. scores: float32[32] scratch. Sums run over the dimensions in order for all centroids at
-    once, so the result does not depend on how the compiler vectorises.
-    """
-    for c in range(32):
-        scores[c] = -half_norms[c]
-    weighted_sum_32(transposed, order, vector, 64, scores)
-    return largest_of_32(scores)  # type: ignore[no-any-return]
-
-
-@kernel
-def project(
-    buckets: NDArray[np.int32],
-    counts: NDArray[np.int32],
-    distinct: int,
-    projection: NDArray[np.float32],
-    log_weights: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    vector: NDArray[np.float32],
-) -> bool:
-    """Weighted sum of projection rows, scaled to length 1; False when nothing of the text is known.
-
-    weights: float32[256] scratch. vector: float32[64], the result.
-    """
-    for k in range(distinct):
-        weights[k] = log_weights[counts[k]]
-    for d in range(64):
-        vector[d] = np.float32(0.0)
-    weighted_sum_64(projection, buckets, weights, distinct, vector)
-    norm = np.float32(0.0)
-    for d in range(64):
-        norm += vector[d] * vector[d]
-    if norm <= np.float32(1e-12):
-        return False
-    scale = np.float32(1.0) / np.sqrt(norm)
-    for d in range(64):
-        vector[d] *= scale
-    return True
 
 
 @kernel
@@ -99,12 +73,10 @@ def _shingles(
     tokens: NDArray[np.uint64],
     count: int,
     limit: int,
-    k0: np.uint64,
-    k1: np.uint64,
     out: NDArray[np.int64],
     at: int,
 ) -> int:
-    """Append the keyed hashes of the shingles that fall into a 1/32 sample; returns the new end."""
+    """Append the shingles that fall into a 1/32 sample, not yet hashed with a key; returns the new end."""
     base = np.uint64(0x9E3779B97F4A7C15)
     top = np.uint64(1)
     for _ in range(8):
@@ -118,7 +90,7 @@ def _shingles(
         if k >= 7:
             spread = (rolling ^ (rolling >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
             if (spread >> np.uint64(59)) == 0 and at - start < limit:
-                out[at] = mix(rolling, k0, k1)
+                out[at] = np.int64(rolling)
                 at += 1
     return at
 
@@ -128,12 +100,10 @@ def _elicited(
     tokens: NDArray[np.uint64],
     angled: NDArray[np.uint8],
     count: int,
-    lengths: NDArray[np.uint8],
-    keys: NDArray[np.uint64],
-    categories: NDArray[np.int8],
-    tags: NDArray[np.uint64],
+    phrases: Phrases,
 ) -> int:
     """Bit mask of the categories whose phrases occur."""
+    lengths, keys, categories, tags = phrases
     found = 0
     base = np.uint64(0x9E3779B97F4A7C15)
     for k in range(count):
@@ -160,6 +130,39 @@ def _elicited(
 
 
 @kernel
+def _run(tokens: NDArray[np.uint64], begin: int) -> np.int64:
+    """Polynomial hash of four tokens."""
+    value = np.uint64(0)
+    for k in range(begin, begin + 4):
+        value = value * np.uint64(0x9E3779B97F4A7C15) + tokens[k]
+    return np.int64(value)
+
+
+@kernel
+def _tokenize_16(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int32],
+    kinds: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    first: int,
+    letters: NDArray[np.int32],
+    scratch: Scratch,
+) -> None:
+    """Tokens of the texts of rows[first : first + 16]; none where there is no text."""
+    lanes = scratch.lanes
+    for lane in range(16):
+        lanes.begins[lane] = 0
+        lanes.sizes[lane] = 0
+        if first + lane < len(rows):
+            row = rows[first + lane]
+            if kinds[row] == 1:
+                lanes.begins[lane] = begins[row]
+                lanes.sizes[lane] = sizes[row]
+    tokenize(buf, lanes.begins, lanes.sizes, letters, scratch.found)
+
+
+@kernel
 def _prompts(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
@@ -167,62 +170,55 @@ def _prompts(
     kinds: NDArray[np.uint8],
     rows: NDArray[np.int64],
     letters: NDArray[np.int32],
-    projection: NDArray[np.float32],
+    tables: Tables,
     log_weights: NDArray[np.float32],
-    topics: NDArray[np.float32],
-    topic_norms: NDArray[np.float32],
-    cells: NDArray[np.float32],
-    cell_norms: NDArray[np.float32],
-    lengths: NDArray[np.uint8],
-    phrase_keys: NDArray[np.uint64],
-    phrase_categories: NDArray[np.int8],
-    tags: NDArray[np.uint64],
+    phrases: Phrases,
     keys: NDArray[np.uint64],
-    cell: NDArray[np.int32],
-    prompt_hash: NDArray[np.int64],
-    opening: NDArray[np.int64],
-    closing: NDArray[np.int64],
-    elicited: NDArray[np.uint8],
-    shingle_offsets: NDArray[np.int32],
-    shingles: NDArray[np.int64],
+    out: PromptMeasures,
     scratch: Scratch,
 ) -> None:
-    tokens, angled, seen = scratch.tokens, scratch.angled, scratch.seen
-    buckets, counts, vector = scratch.buckets, scratch.counts, scratch.vector
-    weights, scores, order = scratch.weights, scratch.scores, scratch.order
-    base = np.uint64(0x9E3779B97F4A7C15)
+    found, lanes, held = scratch.found, scratch.lanes, scratch.held
     at = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        cell[i] = -1
-        prompt_hash[i] = -1
-        opening[i] = -1
-        closing[i] = -1
-        elicited[i] = 0
-        if kinds[row] == 1:
-            begin = begins[row]
-            size = np.int64(sizes[row])
-            count = tokenize(buf, begin, size, letters, tokens, angled)
-            if count > 0:
-                prompt_hash[i] = np.int64(
-                    siphash(buf, begin, size, keys[0], keys[1]) & np.uint64(0x7FFFFFFFFFFFFFFF)
-                )
-                distinct = term_counts(tokens, count, seen, buckets, counts)
-                if project(buckets, counts, distinct, projection, log_weights, weights, vector):
-                    topic = nearest(vector, topics, topic_norms, order, scores)
-                    cell[i] = topic * 32 + nearest(vector, cells[topic], cell_norms[topic], order, scores)
-                if count >= 8:
-                    value = np.uint64(0)
-                    for k in range(TEMPLATE):
-                        value = value * base + tokens[k]
-                    opening[i] = mix(value, keys[2], keys[3])
-                    value = np.uint64(0)
-                    for k in range(count - TEMPLATE, count):
-                        value = value * base + tokens[k]
-                    closing[i] = mix(value, keys[4], keys[5])
-                    at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], shingles, at)
-                elicited[i] = _elicited(tokens, angled, count, lengths, phrase_keys, phrase_categories, tags)
-        shingle_offsets[i + 1] = at
+    for first in range(0, len(rows), 16):
+        end = min(first + 16, len(rows))
+        _tokenize_16(buf, begins, sizes, kinds, rows, first, letters, scratch)
+        for lane in range(16):
+            tokens = found.hashes[found.firsts[lane] :]
+            count = found.counts[lane]
+            buckets = scratch.buckets[lane]
+            distinct = term_counts(tokens, count, scratch.seen, buckets, scratch.counts[lane])
+            scratch.distinct[lane] = distinct
+            for k in range(distinct):
+                prefetch_row(tables.projection, buckets[k])
+        for i in range(first, end):
+            lane = i - first
+            tokens = found.hashes[found.firsts[lane] :]
+            count = found.counts[lane]
+            if count >= 8:
+                out.opening[i] = _run(tokens, 0)
+                out.closing[i] = _run(tokens, count - 4)
+                at = _shingles(tokens, count, lanes.sizes[lane] // 16 + 16, out.shingles, at)
+            out.elicited[i] = _elicited(tokens, found.angled[found.firsts[lane] :], count, phrases)
+            out.shingle_offsets[i + 1] = at
+        siphash_16(buf, lanes.begins, lanes.sizes, keys[0], keys[1], lanes.hashes)
+        for i in range(first, end):
+            out.prompt_hash[i] = lanes.hashes[i - first] if found.counts[i - first] > 0 else -1
+        hash_words(out.opening[first:end], end - first, keys[2], keys[3], lanes)
+        hash_words(out.closing[first:end], end - first, keys[4], keys[5], lanes)
+        for lane in range(16):
+            if not project(
+                scratch.buckets[lane], scratch.counts[lane], scratch.distinct[lane], tables.projection,
+                log_weights, held.weights, held.vectors[lane],
+            ):  # fmt: skip
+                scratch.distinct[lane] = 0
+        find_cells(held, tables)
+        for i in range(first, end):
+            lane = i - first
+            out.cell[i] = held.cells[lane] if scratch.distinct[lane] > 0 else -1
+            if found.counts[lane] < 8:
+                out.opening[i] = -1
+                out.closing[i] = -1
+    hash_words(out.shingles, at, keys[6], keys[7], lanes)
 
 
 @kernel
@@ -238,55 +234,19 @@ def _responses(
     shingles: NDArray[np.int64],
     scratch: Scratch,
 ) -> None:
-    tokens, angled = scratch.tokens, scratch.angled
+    found = scratch.found
     at = 0
-    for i in range(len(rows)):
-        row = rows[i]
-        if kinds[row] == 1:
-            size = np.int64(sizes[row])
-            count = tokenize(buf, begins[row], size, letters, tokens, angled)
+    for first in range(0, len(rows), 16):
+        _tokenize_16(buf, begins, sizes, kinds, rows, first, letters, scratch)
+        for i in range(first, min(first + 16, len(rows))):
+            lane = i - first
+            count = found.counts[lane]
             if count >= 8:
-                at = _shingles(tokens, count, size // 16 + 16, keys[6], keys[7], shingles, at)
-        shingle_offsets[i + 1] = at
+                tokens = found.hashes[found.firsts[lane] :]
+                at = _shingles(tokens, count, scratch.lanes.sizes[lane] // 16 + 16, shingles, at)
+            shingle_offsets[i + 1] = at
+    hash_words(shingles, at, keys[6], keys[7], scratch.lanes)
 
-
-@dataclass(frozen=True)
-class Quantiser:
-    """What the kernels need of a prompt map.
-
-    projection: float32[buckets, d], idf already multiplied in. topics: float32[d, T]; topic_norms: float32[T],
-    half squared norms. cells: float32[T, d, C]; cell_norms: float32[T, C]. The kernels are compiled for d = 64
-    and T = C = 32.
-    """
-
-    projection: NDArray[np.float32]
-    topics: NDArray[np.float32]
-    topic_norms: NDArray[np.float32]
-    cells: NDArray[np.float32]
-    cell_norms: NDArray[np.float32]
-
-    def check(self) -> None:
-        """Raises ValueError where the kernels could not use it."""
-        shapes = (self.projection.shape[1], self.topics.shape, self.cells.shape, self.cell_norms.shape)
-        if shapes != (64, (64, 32), (32, 64, 32), (32, 32)):
-            raise ValueError(f"a quantiser of another shape than the kernels are compiled for: {shapes}")
-
-
-@dataclass(frozen=True)
-class PromptMeasures:
-    """Per request (n): cell int32 (-1 none), hashes int64 (-1 none), elicited uint8 bit mask; shingles as CSR."""
-
-    cell: NDArray[np.int32]
-    prompt_hash: NDArray[np.int64]
-    opening: NDArray[np.int64]
-    closing: NDArray[np.int64]
-    elicited: NDArray[np.uint8]
-    shingle_offsets: NDArray[np.int32]
-    shingles: NDArray[np.int64]
-
-
-LOG_WEIGHTS: Final = np.concatenate([[0.0], 1.0 + np.log(np.arange(1, 257))]).astype(np.float32)
-"""1 + ln tf for tf up to 256."""
 
 _PHRASES = phrase_tables()
 
@@ -317,18 +277,25 @@ def measure_prompts(
 
     Raises ValueError for a quantiser of another shape than the kernels are compiled for.
     """
-    quantiser.check()
     n = len(rows)
     out = PromptMeasures(
         np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64),
         np.empty(n, np.uint8), np.zeros(n + 1, np.int32), np.empty(_capacity(sizes, kinds, rows), np.int64),
     )  # fmt: skip
     _prompts(
-        buf, begins, sizes, kinds, rows, LETTERS, quantiser.projection, LOG_WEIGHTS, quantiser.topics,
-        quantiser.topic_norms, quantiser.cells, quantiser.cell_norms, *_PHRASES, keys,
-        out.cell, out.prompt_hash, out.opening, out.closing, out.elicited, out.shingle_offsets,
-        out.shingles, Scratch.new(),
-    )  # fmt: skip
+        buf,
+        begins,
+        sizes,
+        kinds,
+        rows,
+        LETTERS,
+        quantiser.tables,
+        LOG_WEIGHTS,
+        _PHRASES,
+        keys,
+        out,
+        Scratch.new(),
+    )
     return out
 
 

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.hashing import siphash
+from pipelines.ingest.hashing import hash_spans
+from pipelines.ingest.quantise import Quantiser, Tables, Vectors16, find_cells, scale_to_one, zeros
 from pipelines.ingest.simd import kernel, weighted_sum_64, word_at
-from pipelines.ingest.texts import Quantiser, Scratch, nearest
 from pipelines.prompt_map.tokens import BUCKETS
 
 WRONG_TYPE, OUT_OF_RANGE, WRONG_LENGTH, ALL_ZERO, _INEXACT = range(1, 6)
@@ -65,7 +65,7 @@ class VectorQuantiser(Quantiser):
 def no_cells() -> Quantiser:
     """A quantiser that knows no word, and so gives no prompt a cell."""
     return Quantiser(
-        np.zeros((BUCKETS, 64), np.float32), np.zeros((64, 32), np.float32), np.zeros(32, np.float32),
+        zeros((BUCKETS, 64)), np.zeros((64, 32), np.float32), np.zeros(32, np.float32),
         np.zeros((32, 64, 32), np.float32), np.zeros((32, 32), np.float32),
     )  # fmt: skip
 
@@ -264,76 +264,48 @@ def _cells(
     begins: NDArray[np.int64],
     lengths: NDArray[np.int32],
     rows: NDArray[np.int64],
-    projection: NDArray[np.float32],
+    tables: Tables,
     bias: NDArray[np.float32],
-    topics: NDArray[np.float32],
-    topic_norms: NDArray[np.float32],
-    cells: NDArray[np.float32],
-    cell_norms: NDArray[np.float32],
     places: NDArray[np.int32],
     weights: NDArray[np.float32],
-    vector: NDArray[np.float32],
-    order: NDArray[np.int32],
-    scores: NDArray[np.float32],
+    held: Vectors16,
     cell: NDArray[np.int32],
 ) -> None:
-    for i in range(len(rows)):
-        begin = begins[rows[i]]
-        size = np.int64(lengths[rows[i]])
-        cell[i] = -1
-        if begin < 0 or size != len(projection):
-            continue
-        square = 0.0
-        for k in range(size):
-            square += np.float64(values[begin + k]) * np.float64(values[begin + k])
-        scale = 1.0 / np.sqrt(square)
-        for k in range(size):
-            weights[k] = np.float32(np.float64(values[begin + k]) * scale)
-        for d in range(64):
-            vector[d] = -bias[d]
-        weighted_sum_64(projection, places, weights, size, vector)
-        norm = np.float32(0.0)
-        for d in range(64):
-            norm += vector[d] * vector[d]
-        if norm <= np.float32(1e-12):
-            continue
-        shrink = np.float32(1.0) / np.sqrt(norm)
-        for d in range(64):
-            vector[d] *= shrink
-        topic = nearest(vector, topics, topic_norms, order, scores)
-        cell[i] = topic * 32 + nearest(vector, cells[topic], cell_norms[topic], order, scores)
+    for first in range(0, len(rows), 16):
+        end = min(first + 16, len(rows))
+        for i in range(first, end):
+            vector = held.vectors[i - first]
+            begin = begins[rows[i]]
+            size = np.int64(lengths[rows[i]])
+            cell[i] = -1
+            if begin < 0 or size != len(tables.projection):
+                continue
+            square = 0.0
+            for k in range(size):
+                square += np.float64(values[begin + k]) * np.float64(values[begin + k])
+            scale = 1.0 / np.sqrt(square)
+            for k in range(size):
+                weights[k] = np.float32(np.float64(values[begin + k]) * scale)
+            for d in range(64):
+                vector[d] = -bias[d]
+            weighted_sum_64(tables.projection, places, weights, size, vector)
+            if scale_to_one(vector):
+                cell[i] = 0
+        find_cells(held, tables)
+        for i in range(first, end):
+            if cell[i] == 0:
+                cell[i] = held.cells[i - first]
 
 
 def vector_cells(vectors: Vectors, rows: NDArray[np.int64], quantiser: VectorQuantiser) -> NDArray[np.int32]:
     """Cell of each row's vector, int32[len(rows)]; -1 without one of the map's length, or at the map's mean."""
-    quantiser.check()
     out = np.empty(len(rows), dtype=np.int32)
     length = len(quantiser.projection)
-    scratch = Scratch.new()
     _cells(
-        vectors.values, vectors.begins, vectors.lengths, rows, quantiser.projection, quantiser.bias, quantiser.topics,
-        quantiser.topic_norms, quantiser.cells, quantiser.cell_norms, np.arange(length, dtype=np.int32),
-        np.empty(length, np.float32), scratch.vector, scratch.order, scratch.scores, out,
+        vectors.values, vectors.begins, vectors.lengths, rows, quantiser.tables, quantiser.bias,
+        np.arange(length, dtype=np.int32), np.empty(length, np.float32), Vectors16.new(), out,
     )  # fmt: skip
     return out
-
-
-@kernel
-def _hashes(
-    data: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    lengths: NDArray[np.int32],
-    rows: NDArray[np.int64],
-    k0: np.uint64,
-    k1: np.uint64,
-    out: NDArray[np.int64],
-) -> None:
-    for i in range(len(rows)):
-        begin = begins[rows[i]]
-        out[i] = -1
-        if begin >= 0:
-            hashed = siphash(data, 4 * begin, 4 * np.int64(lengths[rows[i]]), k0, k1)
-            out[i] = np.int64(hashed & np.uint64(0x7FFFFFFFFFFFFFFF))
 
 
 def vector_hashes(
@@ -341,9 +313,10 @@ def vector_hashes(
 ) -> NDArray[np.int64]:
     """Keyed hash of the bytes of each row's vector, int64[len(rows)]; -1 without one. Only vectors that are equal
     to the bit have equal hashes: two answers of an embedding service to one prompt may differ in the last place."""
-    out = np.empty(len(rows), dtype=np.int64)
-    _hashes(vectors.values.view(np.uint8), vectors.begins, vectors.lengths, rows, *key, out)
-    return out
+    held = (vectors.begins >= 0).astype(np.uint8)
+    sizes = 4 * vectors.lengths
+    limit = int(sizes.max(initial=0))
+    return hash_spans(vectors.values.view(np.uint8), 4 * vectors.begins, sizes, held, rows, limit, key)
 
 
 def measure_vectors(

@@ -9,14 +9,22 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pipelines.errors import ScarecrowError
-from pipelines.ingest.simd import PADDING
-from pipelines.ingest.texts import LOG_WEIGHTS, Quantiser
-from pipelines.prompt_map.tokens import BUCKETS, LETTERS, MAX_TOKENS, VECTOR_TOKENS, term_counts, tokenize
+from pipelines.ingest.quantise import LOG_WEIGHTS, Quantiser
+from pipelines.ingest.simd import PADDING, kernel
+from pipelines.prompt_map.tokens import (
+    BUCKETS,
+    LETTERS,
+    MAX_TOKENS,
+    SLOTS,
+    VECTOR_TOKENS,
+    Tokens,
+    term_counts,
+    tokenize,
+)
 
 DIMENSIONS: Final = 64
 TOPICS: Final = 32
@@ -50,24 +58,26 @@ class FittedMap:
     statistics: FitStatistics
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_terms(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],
     sizes: NDArray[np.int64],
     letters: NDArray[np.int32],
+    found: Tokens,
+    seen: NDArray[np.int32],
     indptr: NDArray[np.int64],
     buckets: NDArray[np.int32],
     counts: NDArray[np.int32],
 ) -> None:
-    tokens = np.empty(4096, dtype=np.uint64)
-    angled = np.zeros(4096, dtype=np.uint8)
-    seen = np.zeros(1 << 17, dtype=np.int32)
     at = 0
-    for i in range(len(begins)):
-        count = tokenize(buf, begins[i], sizes[i], letters, tokens[:256], angled)
-        at += term_counts(tokens, count, seen, buckets[at:], counts[at:])
-        indptr[i + 1] = at
+    for first in range(0, len(begins), 16):
+        end = min(first + 16, len(begins))
+        tokenize(buf, begins[first:end], sizes[first:end], letters, found)
+        for i in range(end - first):
+            tokens = found.hashes[found.firsts[i] :]
+            at += term_counts(tokens, found.counts[i], seen, buckets[at:], counts[at:])
+            indptr[first + i + 1] = at
 
 
 def term_matrix(prompts: list[bytes]) -> csr_matrix:
@@ -79,7 +89,8 @@ def term_matrix(prompts: list[bytes]) -> csr_matrix:
     indptr = np.zeros(len(prompts) + 1, dtype=np.int64)
     buckets = np.empty(room, dtype=np.int32)
     counts = np.empty(room, dtype=np.int32)
-    _count_terms(buf, begins, sizes, LETTERS, indptr, buckets, counts)
+    found, seen = Tokens.new(VECTOR_TOKENS), np.empty(SLOTS, dtype=np.int32)
+    _count_terms(buf, begins, sizes, LETTERS, found, seen, indptr, buckets, counts)
     end = int(indptr[-1])
     return csr_matrix((counts[:end], buckets[:end], indptr), shape=(len(prompts), BUCKETS))
 

@@ -64,11 +64,9 @@ class PromptSample:
         """Offer the valid records of a block."""
         spans = decoded.spans
         rows = decoded.valid
-        out = np.empty(len(rows), dtype=np.int64)
         begins, sizes = spans.begins[PROMPT], spans.sizes[PROMPT]
-        hash_spans(
-            spans.text, begins, sizes, spans.kinds[PROMPT], rows, 1 << 20, self._keys[0], self._keys[1], out
-        )
+        key = self._keys[0], self._keys[1]
+        out = hash_spans(spans.text, begins, sizes, spans.kinds[PROMPT], rows, 1 << 20, key)
         self._sample.offer(
             (int(out[i]), spans.text[begins[rows[i]] :][: min(int(sizes[rows[i]]), _KEPT_BYTES)].tobytes())
             for i in self._sample.wanted(out)

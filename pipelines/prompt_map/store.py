@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import ScarecrowError, UsageError
-from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.quantise import Quantiser, zeros
 from pipelines.ingest.vectors import VectorQuantiser, no_cells
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
 from pipelines.prompt_map.kinds import Kind
@@ -169,7 +169,7 @@ def load(lake: Path, version: str) -> PromptMap:
             f"prompt map {version} in {lake} was fitted by another version of Scarecrow, which hashes words "
             "differently; fit a new one with `scarecrow prompt-map fit --use`"
         )
-    projection = np.zeros((BUCKETS, arrays["projection"].shape[1]), dtype=np.float32)
+    projection = zeros((BUCKETS, arrays["projection"].shape[1]))
     projection[arrays["buckets"]] = arrays["projection"]
     quantiser = Quantiser(
         projection, arrays["topics"], arrays["topic_norms"], arrays["cells"], arrays["cell_norms"]
@@ -180,9 +180,7 @@ def load(lake: Path, version: str) -> PromptMap:
 def _load_for_embeddings(
     version: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]
 ) -> PromptMap:
-    projection = np.zeros(
-        (about["statistics"]["vocabulary"], arrays["projection"].shape[1]), dtype=np.float32
-    )
+    projection = zeros((about["statistics"]["vocabulary"], arrays["projection"].shape[1]))
     projection[arrays["buckets"]] = arrays["projection"]
     quantiser = VectorQuantiser(
         projection,

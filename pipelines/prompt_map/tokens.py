@@ -6,15 +6,29 @@ bytes, eight at a time, and carry no key: they never leave a process.
 """
 
 import unicodedata
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import PADDING, beyond_ascii, kernel, letters_and_digits, lowest_bit, word_at
+from pipelines.ingest.simd import (
+    PADDING,
+    angles,
+    beyond_ascii,
+    bit_count,
+    kernel,
+    leads_of_more,
+    leads_of_two,
+    letters_and_digits,
+    lowest_bit,
+)
+from pipelines.ingest.siphash import TEXTS
+from pipelines.prompt_map.token_hashes import hash_tokens
 
 BUCKETS: Final = 1 << 17
 VECTOR_TOKENS: Final = 256
+SLOTS: Final = 1024
+"""Of the table in which the buckets of one text are counted: four times as many as it can have."""
 TOKENS_VERSION: Final = 2
 """Of the hash; maps fitted with another one cannot be used."""
 MAX_TOKENS: Final = 4096
@@ -35,6 +49,89 @@ def _letters() -> NDArray[np.int32]:
 LETTERS: Final = _letters()
 
 
+class Tokens(NamedTuple):
+    """Tokens of some texts, and room to find them: at most `limit` of each.
+
+    Those of text i are hashes[firsts[i] : firsts[i] + counts[i]], uint64, and in the same places of angled, uint8, 1
+    where a token follows `<` or `</` directly (a tag). starts, ends: int64, where runs begin and end.
+    """
+
+    limit: int
+    hashes: NDArray[np.uint64]
+    angled: NDArray[np.uint8]
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def new(cls, limit: int, texts: int = TEXTS) -> "Tokens":
+        """Fresh working memory, for one thread at a time."""
+        # Runs of 64 bytes are written together; texts whose runs are no tokens have these behind the runs of all.
+        room = texts * limit
+        starts, ends = np.empty((2, room + 2 * PADDING), np.int64)
+        firsts, counts = np.empty((2, texts), np.int64)
+        return cls(
+            limit, np.empty(2 * room, np.uint64), np.empty(2 * room, np.uint8), firsts, counts, starts, ends
+        )
+
+
+@kernel
+def _write_places(mask: np.uint64, base: int, out: NDArray[np.int64], count: int) -> int:
+    """Append the places of the bits that are set; returns the new count. Whatever the number of bits, a few are
+    written at a time, since a loop that ends at the last bit is guessed wrong each time."""
+    end = count + bit_count(mask)
+    while True:
+        for k in range(12):
+            out[count + k] = base + lowest_bit(mask)
+            mask &= mask - np.uint64(1)
+        count += 12
+        if count >= end:
+            return end  # type: ignore[no-any-return]
+
+
+@kernel
+def _find_runs(
+    buf: NDArray[np.uint8], begin: int, stop: int, first: int, held: Tokens
+) -> tuple[int, bool, bool]:
+    """Where runs of letters, digits and characters of two bytes begin and end, and where characters of more bytes
+    begin, which end one byte later here: at most held.limit of them, written from `first` on. Returns (end of what is
+    written, whether some have characters of two bytes, whether the text has a `<`)."""
+    begun = first
+    ended = first
+    limit = first + held.limit
+    is_mixed = False
+    is_angled = False
+    last = np.uint64(0)
+    last_two = np.uint64(0)
+    last_more = np.uint64(0)
+    one = np.uint64(1)
+    top = np.uint64(63)
+    all_bits = np.uint64(0xFFFFFFFFFFFFFFFF)
+    at = begin
+    while at < stop and ended < limit:
+        kept = all_bits >> np.uint64(max(64 - (stop - at), 0))
+        runs = letters_and_digits(buf, at)
+        more = np.uint64(0)
+        if beyond_ascii(buf, at) & kept != 0 or last_two != 0:
+            two = leads_of_two(buf, at) & kept
+            more = leads_of_more(buf, at) & kept
+            runs |= two | (two << one) | last_two
+            last_two = two >> top
+            is_mixed |= two != 0
+        runs &= kept
+        is_angled |= angles(buf, at) & kept != 0
+        before = (runs << one) | last
+        begun = _write_places((runs & ~before) | more, at, held.starts, begun)
+        ended = _write_places((before & ~runs) | (more << one) | last_more, at, held.ends, ended)
+        last = runs >> top
+        last_more = more >> top
+        at += 64
+    if ended < begun:
+        held.ends[ended] = stop
+    return min(begun, limit), is_mixed, is_angled  # type: ignore[return-value]
+
+
 @kernel
 def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
     """One step of the hash: eight more bytes."""
@@ -43,87 +140,21 @@ def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
 
 
 @kernel
-def _ascii_token(buf: NDArray[np.uint8], at: int, size: int) -> np.uint64:
-    """Hash of a run of 1 to 64 ASCII letters and digits. Of up to 16, as most are, without a branch on the size."""
-    # Bit 5 makes letters lower-case and is set in digits anyway.
-    lower = np.uint64(0x2020202020202020)
-    all_bits = np.uint64(0xFFFFFFFFFFFFFFFF)
-    value = np.uint64(0xCBF29CE484222325)
-    while size > 16:
-        value = _mix(value, word_at(buf, at) | lower)
-        at += 8
-        size -= 8
-    kept = all_bits >> np.uint64(64 - 8 * min(size, 8))
-    first = _mix(value, (word_at(buf, at) | lower) & kept)
-    kept = all_bits >> np.uint64(64 - 8 * max(size - 8, 1))
-    second = _mix(first, (word_at(buf, at + 8) | lower) & kept)
-    return second if size > 8 else first  # type: ignore[no-any-return]
-
-
-@kernel
-def _is_tag(buf: NDArray[np.uint8], begin: int, at: int) -> bool:
-    """Whether what begins at `at` follows `<` or `</` directly."""
-    at -= 1
-    while at >= begin and buf[at] == 47:
-        at -= 1
-    return at >= begin and buf[at] == 60
-
-
-@kernel
-def tokenize(
+def _mixed_run(
     buf: NDArray[np.uint8],
-    begin: int,
-    size: int,
+    at: int,
+    stop: int,
     letters: NDArray[np.int32],
-    out: NDArray[np.uint64],
-    angled: NDArray[np.uint8],
+    held: Tokens,
+    begin: int,
+    count: int,
+    limit: int,
 ) -> int:
-    """Write the hashes of the first len(out) tokens; returns how many there are.
+    """Write the tokens of a run, one character at a time, from place `count` to `limit` at most; returns their end.
 
-    angled[i] is 1 when token i follows `<` or `</` directly (a tag). Behind the text the buffer holds at least
-    PADDING more bytes. ASCII is looked at 64 bytes at a time, as a bit mask of its letters and digits, in which
-    tokens are runs of ones.
+    begin: of the text.
     """
-    count = 0
-    limit = len(out)
-    at = begin
-    stop = begin + size
-    one = np.uint64(1)
     while at < stop and count < limit:
-        byte = buf[at]
-        if byte < 0x80:
-            runs = letters_and_digits(buf, at)
-            width = min(64, stop - at, lowest_bit(beyond_ascii(buf, at)))
-            if width < 64:
-                runs &= (one << np.uint64(width)) - one
-            is_end = at + width == stop
-            is_cut = False
-            while runs != 0 and count < limit:
-                start = lowest_bit(runs)
-                run = lowest_bit(~(runs >> np.uint64(start)))
-                if start + run == width and not is_end:
-                    is_cut = True
-                    break
-                out[count] = _ascii_token(buf, at + start, run)
-                angled[count] = _is_tag(buf, begin, at + start)
-                count += 1
-                # The sum carries through the lowest run of ones.
-                runs &= runs + (runs & (~runs + one))
-            if not is_cut:
-                at += width
-                continue
-            at += start
-            if width == 64 and start > 0:
-                continue
-        elif byte >= 0xE0:
-            length = 3 if byte < 0xF0 else 4
-            word = word_at(buf, at) & (np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * length))
-            out[count] = _mix(np.uint64(0xCBF29CE484222325), word)
-            angled[count] = _is_tag(buf, begin, at)
-            count += 1
-            at += length
-            continue
-        # A run of more than 64, or one with letters beyond ASCII: character by character.
         first_byte = at
         value = np.uint64(0xCBF29CE484222325)
         word = np.uint64(0)
@@ -131,8 +162,6 @@ def tokenize(
         is_token = False
         while at < stop:
             byte = buf[at]
-            if byte >= 0xE0:
-                break
             if byte < 0x80:
                 code = np.int64(letters[byte])
                 length = 1
@@ -158,12 +187,92 @@ def tokenize(
                     word = np.uint64(0)
                     filled = 0
         if is_token:
-            out[count] = _mix(value, word) if filled > 0 else value
-            angled[count] = _is_tag(buf, begin, first_byte)
+            held.hashes[count] = _mix(value, word) if filled > 0 else value
+            held.angled[count] = _is_tag(buf, begin, first_byte)
             count += 1
         else:
             at += 2  # what separates tokens beyond ASCII
     return count
+
+
+@kernel
+def _is_tag(buf: NDArray[np.uint8], begin: int, at: int) -> bool:
+    """Whether what begins at `at` follows `<` or `</` directly."""
+    at -= 1
+    while at >= begin and buf[at] == 47:
+        at -= 1
+    return at >= begin and buf[at] == 60
+
+
+@kernel
+def _mixed_text(
+    buf: NDArray[np.uint8],
+    begin: int,
+    stop: int,
+    letters: NDArray[np.int32],
+    held: Tokens,
+    runs: int,
+    first: int,
+) -> int:
+    """Write the tokens of a text in which a run may hold no token or several, from place `first` on; returns their end.
+
+    runs: where its runs are found meanwhile.
+    """
+    starts, ends = held.starts, held.ends
+    limit = first + held.limit
+    count = first
+    at = begin
+    while at < stop and count < limit:
+        end = _find_runs(buf, at, stop, runs, held)[0]
+        for k in range(runs, end):
+            if buf[starts[k]] < 0xE0:
+                count = _mixed_run(buf, starts[k], ends[k], letters, held, begin, count, limit)
+            elif count < limit:
+                hash_tokens(buf, starts[k:], ends[k:], 0, 1, held.hashes[count:])
+                held.angled[count] = _is_tag(buf, begin, starts[k])
+                count += 1
+        at = ends[end - 1] if end - runs == held.limit else stop
+    return count
+
+
+@kernel
+def tokenize(
+    buf: NDArray[np.uint8],
+    begins: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    letters: NDArray[np.int32],
+    held: Tokens,
+) -> None:
+    """Find the first tokens of each text, at most held.limit. begins, sizes: int64[len(held.counts)] at most.
+
+    Behind a text the buffer holds at least PADDING more bytes. Runs are found 64 bytes at a time, as edges of a bit
+    mask, and hashed sixteen at a time when those of all texts are known, so that neither waits for the other.
+    """
+    starts, ends = held.starts, held.ends
+    total = 0
+    extra = len(held.hashes) // 2
+    has_angles = False
+    for i in range(len(begins)):
+        begin, stop = begins[i], begins[i] + sizes[i]
+        end, is_mixed, is_angled = _find_runs(buf, begin, stop, total, held)
+        if is_mixed:
+            end = _mixed_text(buf, begin, stop, letters, held, total, extra)
+            held.firsts[i], held.counts[i] = extra, end - extra
+            extra = end
+        else:
+            held.firsts[i], held.counts[i] = total, end - total
+            total = end
+            has_angles |= is_angled
+    for first in range(0, total, 16):
+        if hash_tokens(buf, starts, ends, first, total, held.hashes) > 16:
+            for k in range(first, min(first + 16, total)):
+                if ends[k] - starts[k] > 16:
+                    _mixed_run(buf, starts[k], ends[k], letters, held, starts[k], k, k + 1)
+    held.angled[:total] = 0
+    if has_angles:
+        for i in range(len(begins)):
+            for k in range(held.firsts[i], min(held.firsts[i] + held.counts[i], total)):
+                held.angled[k] = _is_tag(buf, begins[i], starts[k])
 
 
 @kernel
@@ -182,27 +291,30 @@ def term_counts(
 ) -> int:
     """Distinct buckets of the first 256 tokens in order of first occurrence; returns how many.
 
-    seen: int32[BUCKETS] scratch, all zero on entry and on return. buckets, counts: outputs of at least 256.
+    seen: int32[SLOTS] scratch, an open-addressing table of places in buckets, from 1 on. buckets, counts: outputs of at
+    least 256.
     """
+    seen[:] = 0
     distinct = 0
     for k in range(min(count, 256)):
         b = bucket(tokens[k])
-        place = seen[b]
+        slot = b & (len(seen) - 1)
+        while seen[slot] != 0 and buckets[seen[slot] - 1] != b:
+            slot = (slot + 1) & (len(seen) - 1)
+        place = seen[slot]
         if place == 0:
             buckets[distinct] = b
             counts[distinct] = 1
             distinct += 1
-            seen[b] = distinct
+            seen[slot] = distinct
         else:
             counts[place - 1] += 1
-    for k in range(distinct):
-        seen[buckets[k]] = 0
     return distinct
 
 
 def hashes(text: str) -> NDArray[np.uint64]:
     """Token hashes of one text (for phrase tables and tests)."""
     data = np.frombuffer(bytearray(text.encode() + bytes(PADDING)), dtype=np.uint8)
-    out = np.zeros(MAX_TOKENS, dtype=np.uint64)
-    count = tokenize(data, 0, len(data) - PADDING, LETTERS, out, np.zeros(MAX_TOKENS, dtype=np.uint8))
-    return out[:count]
+    held = Tokens.new(MAX_TOKENS, 1)
+    tokenize(data, np.zeros(1, np.int64), np.array([len(data) - PADDING]), LETTERS, held)
+    return held.hashes[held.firsts[0] :][: held.counts[0]]

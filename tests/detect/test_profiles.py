@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.detect import profiles
 from pipelines.ingest.fold import Rows
-from pipelines.ingest.texts import Quantiser
+from pipelines.ingest.quantise import Quantiser
 from pipelines.prompt_map.fit import FitStatistics, FittedMap
 from schemas.mart import ACCOUNT_PROFILES
 from tests.detect.worlds import DAY_MS, START_MS, at_minutes, rows_of, with_prompts

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.ingest.decode import Decoded, decode, reason
 from pipelines.ingest.fold import Rows
-from pipelines.ingest.hashing import MASK, siphash
+from pipelines.ingest.hashing import hash_bytes
 from pipelines.ingest.measure import HashKeys, measure
 from pipelines.ingest.simd import PADDING
 from pipelines.ingest.vectors import EMBEDDING_DOMAIN, VectorQuantiser, read_vectors
@@ -229,8 +229,7 @@ def test_cells_as_a_plain_version_puts_them(vector_map: FittedMap, keys: HashKey
 
 
 def plain_identity(vector: Floats, keys: HashKeys) -> int:
-    data = np.frombuffer(bytearray((vector + np.float32(0)).tobytes() + bytes(8)), dtype=np.uint8)
-    return int(siphash(data, 0, len(data) - 8, *keys.fields[EMBEDDING_DOMAIN]) & MASK)
+    return hash_bytes((vector + np.float32(0)).tobytes(), keys.fields[EMBEDDING_DOMAIN])
 
 
 def prompts_of(rows: Rows) -> list[tuple[int, int, int, int]]:

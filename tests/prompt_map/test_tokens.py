@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.naive import token_hash, tokens_of
-from pipelines.prompt_map.tokens import LETTERS, hashes, tokenize
+from pipelines.prompt_map.tokens import LETTERS, Tokens, hashes, tokenize
 
 _texts = (
     st.text(st.characters(codec="utf-8"), max_size=80)
@@ -18,13 +18,17 @@ _texts = (
 @settings(max_examples=300)
 @given(_texts)
 def test_as_the_plain_tokenizer(text: str) -> None:
-    data = np.frombuffer(text.encode() + bytes(64), dtype=np.uint8)
-    out = np.zeros(4096, dtype=np.uint64)
-    angled = np.zeros(4096, dtype=np.uint8)
-    count = tokenize(data, 0, len(text.encode()), LETTERS, out, angled)
+    # Beside another one, which has tokens of every kind.
+    texts = [text.encode(), "éa <b> 中".encode(), text.encode()]
+    sizes = np.array([len(each) for each in texts])
+    data = np.frombuffer(b"".join(texts) + bytes(64), dtype=np.uint8)
+    held = Tokens.new(4096, len(texts))
+    tokenize(data, np.cumsum(sizes) - sizes, sizes, LETTERS, held)
     tokens, tags = tokens_of(text)
-    assert out[:count].tolist() == [token_hash(token) for token in tokens]
-    assert angled[:count].astype(bool).tolist() == tags
+    for place in (0, 2):
+        found = slice(held.firsts[place], held.firsts[place] + held.counts[place])
+        assert held.hashes[found].tolist() == [token_hash(token) for token in tokens]
+        assert held.angled[found].astype(bool).tolist() == tags
 
 
 def test_examples() -> None:
@@ -39,3 +43,4 @@ def test_examples() -> None:
 def test_at_most_so_many_tokens() -> None:
     assert len(hashes("a " * 5000)) == 4096
     assert len(hashes("中" * 5000)) == 4096
+    assert hashes("« a1 é" * 5000).tolist() == [token_hash("a1"), token_hash("é")] * 2048
