@@ -68,12 +68,25 @@ def make_inbox(mart: Path) -> None:
         return  # another process makes it at this moment
 
 
+def _is_empty(path: Path) -> bool:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM labels").fetchone() == (0,)
+        except duckdb.CatalogException:
+            return False  # whoever made it was killed before its table
+
+
 def take_inbox(mart: Path) -> Taken:
-    """Move the rows of the inbox to the labels: each exactly once, in order of time, whoever is killed when."""
+    """Move the rows of the inbox to the labels: each exactly once, in order of time, whoever is killed when.
+
+    An inbox without rows is not written, for its time of change tells schedules that somebody has labelled.
+    """
     path = inbox_file(mart)
     if not path.exists():
         return Taken(0, False)
     try:
+        if _is_empty(path):
+            return Taken(0, False)
         connection = duckdb.connect(str(path))
     except duckdb.IOException as error:
         if "lock" in str(error):

@@ -1,6 +1,7 @@
 """Sensors by themselves: what is due, what is new, and that a failed run is told to a real receiver."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -16,9 +17,10 @@ from pipelines.rank.steps import Ranking
 from pipelines.rank.workspace import Workspace
 from pipelines.settings import load_settings, settings_hash
 from tests.alerts.receivers import http_receiver
-from tests.rank.world import small_world
+from tests.rank.world import DAY_MS, FIRST_MS, small_world
 
 KEY = "k" * 24
+END_OF_A_DAY_MS = FIRST_MS + 4 * DAY_MS
 
 
 def test_a_new_lake_version_is_due_until_it_is_ranked(
@@ -50,6 +52,12 @@ def test_a_new_lake_version_is_due_until_it_is_ranked(
     skipped = new_lake_version(dg.build_sensor_context(), scarecrow=Scarecrow())
     assert isinstance(skipped, dg.SkipReason)
     assert f"lake version {lake.hours().version()}" in (skipped.skip_message or "")
+
+    earlier = replace(ranking, workspace=Workspace.beside(mart, "a backfill"), as_of_ms=END_OF_A_DAY_MS)
+    with Gatekeeper() as gatekeeper:
+        rank_in_process(earlier, gatekeeper)
+    skipped = new_lake_version(dg.build_sensor_context(), scarecrow=Scarecrow())
+    assert isinstance(skipped, dg.SkipReason)  # a day of a backfill asks for no other ranking of today
 
     first = new_finding(dg.build_sensor_context(), scarecrow=Scarecrow())
     assert isinstance(first, dg.RunRequest)

@@ -1,5 +1,6 @@
 """Labels: command, CSV and inbox in; what a ranking makes of them; the trail."""
 
+import os
 import subprocess
 import sys
 import time
@@ -162,6 +163,19 @@ def test_a_kill_between_taking_and_emptying_takes_nothing_twice(
     inbox_file(mart).write_bytes(before)  # as if the process had died before the rows were deleted
     assert take_inbox(mart).labels == 0
     assert len(read_labels(mart)) == 1
+
+
+def test_a_look_into_an_empty_inbox_leaves_it_as_it_was(mart: Path) -> None:
+    """Its time of change tells schedules that somebody has labelled: a look must not ask for another ranking."""
+    make_inbox(mart)
+    os.utime(inbox_file(mart), (1_700_000_000, 1_700_000_000))
+    assert take_inbox(mart).labels == 0
+    assert inbox_file(mart).stat().st_mtime == 1_700_000_000
+    inbox_file(mart).unlink()
+    duckdb.connect(str(inbox_file(mart))).close()  # whoever made it was killed before its table
+    assert take_inbox(mart).labels == 0
+    insert(mart, "acct-1")
+    assert take_inbox(mart).labels == 1
 
 
 @pytest.mark.parametrize(
