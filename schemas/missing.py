@@ -3,24 +3,41 @@
 CONTENT = "prompt or prompt_embedding"
 """Stands for both fields: this evidence is lost only where neither is there."""
 
+TOKENS = "campaign.completion_tokens"
+"""No reason, but what a campaign took, a column of suspect_campaigns."""
+
 EVIDENCE_OF_FIELD: dict[str, tuple[str, ...]] = {
-    CONTENT: ("group.same_source", "group.disjointness", "coverage", "diversity", "systematicity.repeats"),
-    "prompt": ("systematicity.templates", "elicitation", "group.short_prompts_left_out"),
+    CONTENT: (
+        "group.shared_list",
+        "group.broad_and_unlike_people",
+        "coverage",
+        "diversity",
+        "systematicity.without_replacement",
+        "systematicity.ordered_sweeps",
+    ),
+    "prompt": (
+        "systematicity.templates",
+        "systematicity.opening_evenness",
+        "systematicity.closing_templates",
+        "systematicity.filled_templates",
+        "diversity.subjects_per_template_nats",
+        "elicitation",
+    ),
     "turn_index": ("systematicity.first_turns",),
     "conversation_id": ("systematicity.conversations",),
     "system_prompt": ("linkage.system_prompt",),
     "tool_schema": ("linkage.tool_schema",),
     "response": ("elicitation.output_as_input",),
     "client_ip": ("linkage.network",),
-    "user_agent": ("linkage.user_agent",),
     "tls_fingerprint": ("linkage.tls",),
     "payment_fingerprint": ("linkage.payment",),
     "api_key_id": ("linkage.api_key",),
-    "account_created_at": ("tempo.ramp", "linkage.birth"),
+    "account_created_at": ("tempo.ramp", "linkage.birth", "linkage.respawn"),
     "model": ("tempo.model_move",),
-    "status": ("tempo.throttles",),
-    "completion_tokens": ("campaign.tokens_taken",),
+    "status": ("tempo.throttle_share",),
+    "completion_tokens": (TOKENS,),
 }
+"""Reasons as `family.reason`, or a family for all of it."""
 
 
 def unavailable(missing: list[str]) -> list[str]:

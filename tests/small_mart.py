@@ -21,20 +21,25 @@ from schemas.missing import unavailable
 AS_OF = datetime(2026, 11, 14, tzinfo=UTC)
 HORIZON_DAYS = 14
 
-EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
-    ("group", "list_share", 0, "colleagues who work through one task list"),
-    (
-        "group",
-        "disjointness",
-        0.05,
-        "a shared list that is split up on purpose, such as an annotation project",
-    ),
+ACCOUNT_EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
+    ("group", "shared_list", 0, "people who work from one shared list, or share an interest"),
+    ("group", "broad_and_unlike_people", 0.05, "a gateway in front of many people, or a large batch job"),
     ("systematicity", "first_turns", 0.55, "an application that never follows up, such as a batch job"),
     ("diversity", "evenness", 0.18, "many people behind one account"),
-    ("coverage", "cells_at_30", 14, "a gateway in front of many people"),
+    ("coverage", "cells_at_50", 14, "a gateway in front of many people"),
     ("elicitation", "elicit_generation", 0.02, "a declared maker of synthetic data"),
     ("tempo", "no_idle_period", 19, "a scheduled job that runs around the clock"),
     ("linkage", "network", 0, "an office or a VPN"),
+)
+CAMPAIGN_EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
+    ("group", "list_share", 0, "colleagues who work through one task list"),
+    ("group", "load_spread", 0.05, "a team that shares its work out"),
+    ("group", "topic_scatter", 0.3, "one application"),
+    ("group", "first_turns", 0.55, "people talk on"),
+    ("group", "members_own_evidence", 0.1, "members who each work like a program for reasons of their own"),
+    ("group", "prompts_per_account", 14, "too little to tell"),
+    ("group", "shared_prompts", 0.02, "shared exercises or one application"),
+    ("group", "one_organisation", 0.18, "one customer's own accounts"),
 )
 
 
@@ -79,7 +84,7 @@ class SmallMart:
             self.rows[name] = []
         scored = []
         for account in ids:
-            reasons = [self._reason(draw, account, account in campaign_of, *e) for e in EVIDENCE]
+            reasons = [self._reason(draw, account, account in campaign_of, *e) for e in ACCOUNT_EVIDENCE]
             scored.append((sum(float(str(r["contribution"])) for r in reasons), account))
             self.rows["account_reasons"] += reasons
         scored.sort(reverse=True)
@@ -164,7 +169,7 @@ class SmallMart:
         found = []
         for name in campaign_ids[: len(self.campaign_sizes)]:
             members = [a for a, c in campaign_of.items() if c == name]
-            reasons = [self._reason(draw, name, True, *e) for e in EVIDENCE]
+            reasons = [self._reason(draw, name, True, *e) for e in CAMPAIGN_EVIDENCE]
             score = sum(float(str(r["contribution"])) for r in reasons) + len(members) / 10
             reasons[0]["contribution"] = float(str(reasons[0]["contribution"])) + len(members) / 10
             self.rows["campaign_reasons"] += reasons

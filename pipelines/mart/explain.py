@@ -286,7 +286,7 @@ def _unavailable(reasons: list[Reason], sources: list[Source]) -> list[str]:
         if (
             reason.value is None
             and reason.contribution == 0
-            and f"{reason.family}.{reason.reason}" not in named
+            and not {reason.family, f"{reason.family}.{reason.reason}"} & named
         ):
             told_of[f"{wording(reason.reason).says}: not enough data, or a field is missing"] = None
     return list(told_of)

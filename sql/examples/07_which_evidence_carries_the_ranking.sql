@@ -3,7 +3,8 @@
 SELECT
     r.family,
     count(DISTINCT r.id) FILTER (r.contribution > 0) AS accounts_it_speaks_for,
-    count(DISTINCT r.id) FILTER (r.value IS NULL) AS accounts_without_the_data,
+    (SELECT count(*) FROM suspect_accounts WHERE rank <= 100)
+        - count(DISTINCT r.id) FILTER (r.value IS NOT NULL) AS accounts_without_the_data,
     round(sum(r.contribution) / count(DISTINCT r.id), 2) AS adds_on_average
 FROM account_reasons AS r
 JOIN suspect_accounts AS a ON a.account_id = r.id

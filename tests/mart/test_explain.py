@@ -74,13 +74,13 @@ def test_evidence_without_data_is_told_once_and_never_as_zero(tmp_path: Path) ->
     path = SmallMart(missing=()).write(tmp_path / "mart.duckdb")
     with duckdb.connect(str(path)) as connection:
         connection.execute(
-            "UPDATE account_reasons SET value = NULL, contribution = 0 WHERE reason = 'cells_at_30'"
+            "UPDATE account_reasons SET value = NULL, contribution = 0 WHERE reason = 'cells_at_50'"
         )
     e = explained(path, "acct-0000")
-    assert [u for u in e.unavailable if "30 distinct prompts" in u] == [
-        "Subjects touched by 30 distinct prompts: not enough data, or a field is missing"
+    assert [u for u in e.unavailable if "50 distinct prompts" in u] == [
+        "Subjects touched by 50 distinct prompts: not enough data, or a field is missing"
     ]
-    assert all(f.reason != "cells_at_30" for f in [*e.found, *e.against])
+    assert all(f.reason != "cells_at_50" for f in [*e.found, *e.against])
 
 
 def test_few_calls_are_a_reason_to_wait(tmp_path: Path) -> None:

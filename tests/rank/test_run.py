@@ -12,7 +12,10 @@ from pipelines.prompt_map import store
 from pipelines.prompt_map.store import current
 from pipelines.rank import steps
 from pipelines.rank.run import run
+from schemas.mart import FAMILIES
+from schemas.missing import EVIDENCE_OF_FIELD, TOKENS
 from tests.rank.world import DAY_MS, FIRST_MS, as_of, content, fill, ranking, small_world
+from tests.small_mart import ACCOUNT_EVIDENCE, CAMPAIGN_EVIDENCE
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,16 @@ def test_every_relation_is_filled_as_it_says(mart: Path) -> None:
     assert all(
         rows[name] > 0 for name in ("account_reasons", "account_activity", "sources", "ranking_history")
     )
+
+
+def test_reasons_that_are_named_elsewhere_are_reasons_that_a_ranking_gives(mart: Path) -> None:
+    with open_mart(str(mart)) as opened:
+        of_accounts = set(opened.rows("SELECT DISTINCT family, reason FROM account_reasons"))
+        of_campaigns = set(opened.rows("SELECT DISTINCT family, reason FROM campaign_reasons"))
+    assert {e[:2] for e in ACCOUNT_EVIDENCE} <= of_accounts
+    assert {e[:2] for e in CAMPAIGN_EVIDENCE} <= of_campaigns
+    of_fields = {name for names in EVIDENCE_OF_FIELD.values() for name in names} - {TOKENS}
+    assert of_fields <= {*FAMILIES, *(f"{family}.{reason}" for family, reason in of_accounts)}
 
 
 def test_the_workspace_is_gone(mart: Path) -> None:

@@ -2,7 +2,7 @@
 
 from schemas.missing import unavailable
 
-CONTENT = {"group.same_source", "coverage", "diversity"}
+CONTENT = {"group.shared_list", "coverage", "diversity"}
 TEXT = {"systematicity.templates", "elicitation"}
 
 
