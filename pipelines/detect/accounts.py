@@ -20,20 +20,24 @@ from schemas.account_hour import PROMPT_SAMPLE
 
 LONG_PROMPT: Final = 25
 """Bytes above which two equal prompts are no coincidence ("yes" and "thank you" are; METHOD 3.2)."""
+POPULAR: Final = 0.01
+LEAST_POPULAR: Final = 20
+"""Share of the accounts, and their number, above which a prompt that they all ask ("make it shorter") tells nothing of
+where an account's prompts come from."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """The prompt samples of all accounts, one entry per account and distinct prompt, in order of account and hash.
 
-    owner: int64[m] account row. hashes: int64[m]. cells: int64[m], -1 without a cell. lengths: int64[m] bytes.
-    counts: int64[m] requests. offsets: int64[accounts + 1].
+    owner: int64[m] account row. hashes: int64[m]. cells: int64[m], -1 without a cell. telling: bool[m], longer prompts
+    that few accounts ask. counts: int64[m] requests. offsets: int64[accounts + 1].
     """
 
     owner: NDArray[np.int64]
     hashes: NDArray[np.int64]
     cells: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    telling: NDArray[np.bool_]
     counts: NDArray[np.int64]
     offsets: NDArray[np.int64]
 
@@ -43,7 +47,7 @@ class Accounts:
     """A accounts, ascending by the bytes of their id.
 
     ids: string[A]. requests, completion_tokens, first_ms, last_ms: int64[A]. histogram: csr float64[A, cells], the
-    distinct prompts of the sample by cell. prompts: float64[A], sampled distinct prompts with a cell. distinct:
+    distinct prompts of the sample by cell, without popular ones. prompts: float64[A], the sums of its rows. distinct:
     float64[A], estimate of all distinct prompts. repeats: float64[A], share of requests that repeat a prompt of the
     account. first_turns: float64[A], share of requests that open a conversation; 1 where turn_index is missing.
     has_turns: bool[A]. org: int64[A], commonest organisation (keyed hash), 0 when unknown.
@@ -92,11 +96,10 @@ def view(profiles: Rows, cells: int) -> Accounts:
         raise ScarecrowError(
             f"profiles name cell {int(where.max())} and the prompt map has {cells}; use the map they were measured with"
         )
-    sample = Sample(
-        owner, entries.keys.astype(np.int64), where,
-        np.asarray(entries.payloads["prompt_lengths"], dtype=np.int64), entries.counts, entries.offsets,
-    )  # fmt: skip
-    known = where >= 0
+    popular = _popular(entries.keys, size)
+    telling = (np.asarray(entries.payloads["prompt_lengths"]) > LONG_PROMPT) & ~popular
+    sample = Sample(owner, entries.keys.astype(np.int64), where, telling, entries.counts, entries.offsets)
+    known = (where >= 0) & ~popular
     histogram = csr_matrix((np.ones(int(known.sum())), (owner[known], where[known])), shape=(size, cells))
     histogram.sum_duplicates()
     sampled = np.diff(entries.offsets).astype(np.float64)
@@ -121,6 +124,13 @@ def view(profiles: Rows, cells: int) -> Accounts:
         org=commonest(profiles.sketches["orgs"], 0),
         sample=sample,
     )
+
+
+def _popular(prompts: NDArray[np.generic], accounts: int) -> NDArray[np.bool_]:
+    """Which entries are prompts that very many accounts ask, bool[m]. prompts: [m], one entry for each account and
+    prompt of it."""
+    _, prompt, askers = np.unique(prompts, return_inverse=True, return_counts=True)
+    return np.asarray(askers[prompt] > max(LEAST_POPULAR, POPULAR * accounts))
 
 
 def commonest(entries: Entries, missing: int) -> NDArray[np.int64]:

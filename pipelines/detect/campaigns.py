@@ -116,10 +116,10 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
             "a popular interest: many others ask much the same",
         ),
         Reason(
-            "shared_prompts", m["shared_prompts"], 3.0 * _log(1 - m["shared_prompts"], 0.05),
+            "shared_prompts", m["shared_prompts"], 5.0 * _log(1 - m["shared_prompts"], 0.05),
             "shared exercises or one application",
         ),
-        Reason("first_turns", m["first_turns"], 1.5 * _log(m["first_turns"], 0.05), "people talk on"),
+        Reason("first_turns", m["first_turns"], 0.5 * _log(m["first_turns"], 0.05), "people talk on"),
         Reason("prompts_per_account", m["prompts"], 6.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
         Reason(
             "members_own_evidence", m["pooled"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.accounts import Accounts
 from pipelines.detect.arrays import entries_of
 
 
@@ -31,7 +31,7 @@ def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
     samples."""
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
-    places = places[sample.lengths[places] > LONG_PROMPT]
+    places = places[sample.telling[places]]
     hashes = sample.hashes[places]
     if len(hashes) == 0:
         return Overlap(0, 0.0, 0.0, np.inf)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.accounts import Accounts
 from pipelines.detect.arrays import entries_of, owners_among
 from pipelines.detect.list_model import ListFit, Urn
 
@@ -77,7 +77,7 @@ def _shared(
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
     owner = owners_among(sample.offsets, members)
-    kept = (sample.lengths[places] > LONG_PROMPT) & (sample.cells[places] >= 0)
+    kept = sample.telling[places] & (sample.cells[places] >= 0)
     places, owner = places[kept], owner[kept]
     if not len(places):
         return 0.0

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.accounts import Accounts
 from pipelines.detect.arrays import entries_of
 from schemas.account_hour import PROMPT_SAMPLE
 
@@ -58,16 +58,16 @@ class ListSize:
 def list_size(accounts: Accounts, members: NDArray[np.int64], level: float = LEVEL) -> ListSize:
     """The size of the list behind a group. members: int64[k] account rows, ascending.
 
-    Only prompts over LONG_PROMPT bytes count: shorter ones recur by chance. Samples are the smallest hashes of each
-    account and the hash is common to all, so below the smallest threshold of the full samples every member's prompts
-    are known completely, which is what is compared; the rest is scaled up. Cover traffic counts as part of the list.
+    Only telling prompts count: others recur by chance. Samples are the smallest hashes of each account and the hash is
+    common to all, so below the smallest threshold of the full samples every member's prompts are known completely,
+    which is what is compared; the rest is scaled up. Cover traffic counts as part of the list.
     """
     sample = accounts.sample
     begin, end = sample.offsets[members], sample.offsets[members + 1]
     full = end - begin >= PROMPT_SAMPLE
     limit = int(sample.hashes[end[full] - 1].min()) if full.any() else None
     places = entries_of(sample.offsets, members)
-    places = places[sample.lengths[places] > LONG_PROMPT]
+    places = places[sample.telling[places]]
     if limit is not None:
         places = places[sample.hashes[places] <= limit]
     seen = 1.0 if limit is None else (limit + 1) / HASHES

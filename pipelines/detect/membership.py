@@ -5,7 +5,7 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
 
     min(log likelihood ratio of list over own urn, 14)        prompts that the list explains and the account does not
     + 7 (share of the members it is linked to - 1/2)           the pairwise test, in the view that links it best
-    + 4 ln(1 - repeats) + 2 ln(first turns)                    a harvester buys an answer once and does not talk on
+    + 4 ln(1 - repeats) + ln(first turns)                      a harvester buys an answer once and hardly talks on
     - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
     - max(0, prompts shared with members - 12 %)               a harvester never pays twice
     + 0.7 (alike: one hand has one habit, see `alike`)
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from pipelines.detect.accounts import LONG_PROMPT, Accounts
+from pipelines.detect.accounts import Accounts
 from pipelines.detect.alike import Habits, alike
 from pipelines.detect.arrays import entries_of
 from pipelines.detect.candidates import Neighbours, SameSource, count_links
@@ -91,7 +91,7 @@ def frame(
     accounts = same.accounts
     habit = (
         4 * np.log(np.maximum(1 - accounts.repeats, 0.05))
-        + 2 * np.log(np.maximum(accounts.first_turns, 0.05))
+        + np.log(np.maximum(accounts.first_turns, 0.05))
         + own
     )[rows]
     asked = _long_prompts(accounts)
@@ -103,7 +103,7 @@ def frame(
 
 def _long_prompts(accounts: Accounts) -> csr_matrix:
     """Which longer prompt each account asked: csr int8[accounts, prompts]."""
-    kept = accounts.sample.lengths > LONG_PROMPT
+    kept = accounts.sample.telling
     distinct, prompt = np.unique(accounts.sample.hashes[kept], return_inverse=True)
     owner = accounts.sample.owner[kept]
     return csr_matrix(

@@ -36,3 +36,10 @@ def test_prompts_of_others_and_short_prompts_do_not_count() -> None:
 def test_repeats_of_one_account_are_told_from_duplicates() -> None:
     seen = overlap(accounts([1, 2], [3, 4], repeats=2), np.array([0, 1]))
     assert (seen.duplicated, seen.repeated) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("askers", "counts"), [(20, True), (21, False)])
+def test_what_very_many_accounts_ask_tells_nothing_of_any(askers: int, counts: bool) -> None:
+    seen = accounts(*([1, 1000 + number] for number in range(askers)), [2])
+    assert (overlap(seen, np.arange(askers)).duplicated > 0) is counts
+    assert seen.prompts.tolist().count(2.0 if counts else 1.0) == (askers if counts else askers + 1)

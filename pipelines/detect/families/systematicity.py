@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.detect.accounts import LONG_PROMPT
 from pipelines.detect.arrays import per_row, ratio
 from pipelines.detect.families.statistic import Statistic, enough
 from pipelines.detect.profiles import Profiled
@@ -48,7 +47,7 @@ def fewer_repeats(p: Profiled) -> Floats:
     worked through once has none. NaN without longer prompts.
     """
     sample = p.accounts.sample
-    long = sample.lengths > LONG_PROMPT
+    long = sample.telling
     calls = per_row(sample.offsets, sample.counts * long)
     repeats = calls - per_row(sample.offsets, long)
     some = calls > 1
