@@ -23,8 +23,10 @@ class Wording:
 
 
 _WORDS: dict[str, Wording] = {
-    "same_source": Wording("Draws its prompts from the same list as other accounts", "count"),
     "shared_list": Wording("Draws on a list of prompts that other accounts draw on too", "nats"),
+    "broad_and_unlike_people": Wording(
+        "Heavy and broad use that is unlike people's (volume x breadth x divergence)", "number"
+    ),
     "list_share": Wording("What the members ask that one common list explains", "share"),
     "load_spread": Wording("How unevenly the members took from that list (0 = each as much)", "number"),
     "topic_scatter": Wording(
@@ -36,6 +38,7 @@ _WORDS: dict[str, Wording] = {
     "one_organisation": Wording("Members that belong to one organisation", "share"),
     "shared_prompts": Wording("Longer prompts of that list that several members asked", "share"),
     "templates": Wording("Prompts that open like another prompt of the account", "share"),
+    "closing_templates": Wording("Prompts that end like another prompt of the account", "share"),
     "opening_evenness": Wording("Evenness over the openings of its prompts", "number"),
     "opening_top_share": Wording("Prompts with its commonest opening", "share"),
     "filled_templates": Wording("Prompts that fill a template with something new", "share"),
@@ -76,13 +79,11 @@ _WORDS: dict[str, Wording] = {
     "burstiness": Wording("Burstiness of its calls (-1 a clock, 0 chance, 1 bursts)", "number"),
     "ramp": Wording("Full load from the start (0 ramped up late, 1 at once)", "number"),
     "throttle_share": Wording("Calls that ran into the rate limit", "share"),
-    "throttles": Wording("Calls that ran into the rate limit", "share"),
     "model_move": Wording("Time until it moved to a newly released model", "hours"),
     "network": Wording("Other customers on its networks", "number"),
     "payment": Wording("Other customers with its payment means", "number"),
     "api_key": Wording("Other customers with its API keys", "number"),
     "tls": Wording("Other customers with its TLS fingerprint", "number"),
-    "user_agent": Wording("Other customers with its user agent", "number"),
     "system_prompt": Wording("Other customers with its system prompt", "number"),
     "tool_schema": Wording("Other customers with its tool schema", "number"),
     "birth": Wording("Created in a burst of sign-ups, in standard errors", "number"),
@@ -128,7 +129,6 @@ LINK_KINDS: dict[str, str] = {
     "payment": "same payment means",
     "api_key": "same API key",
     "tls": "same TLS fingerprint",
-    "user_agent": "same user agent",
     "system_prompt": "same system prompt",
     "tool_schema": "same tool schema",
 }
@@ -142,6 +142,11 @@ def wording(reason: str) -> Wording:
     meaning = next((c.meaning for c in ACCOUNT_PROFILES.columns if c.name == reason), None)
     said = meaning.partition(";")[0] if meaning else reason.rpartition(".")[2].replace("_", " ")
     return Wording(said[:1].upper() + said[1:], _unit(reason))
+
+
+def reason_words() -> dict[str, str]:
+    """What every known reason says."""
+    return {reason: worded.says for reason, worded in _WORDS.items()}
 
 
 def _unit(reason: str) -> Unit:

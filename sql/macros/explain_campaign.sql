@@ -26,9 +26,9 @@ lines AS (
         END,
         -abs(r.contribution), r.family || '.' || r.reason, r.value, r.peer_median, r.peer_percentile, r.contribution,
         CASE
-            WHEN r.value IS NULL THEN 'unavailable'
+            WHEN r.value IS NULL THEN concat_ws(': ', reason_in_words(r.reason), 'unavailable')
             ELSE concat_ws(
-                ', ', 'seen ' || round(r.value, 3), 'median of peers ' || round(r.peer_median, 3),
+                ', ', concat_ws(': ', reason_in_words(r.reason), 'seen ') || round(r.value, 3), 'median of peers ' || round(r.peer_median, 3),
                 'higher than ' || round(r.peer_percentile, 1) || ' % of peers'
             )
         END

@@ -43,6 +43,23 @@ def test_top_suspects(mart_file: Path) -> None:
     assert rows[0][1:] == (first[0], first[1][0])
 
 
+def test_reasons_are_told_in_words(mart_file: Path) -> None:
+    with open_mart(str(mart_file)) as mart:
+        said = mart.rows(
+            "SELECT says FROM explain_account('acct-0000') WHERE what = 'systematicity.first_turns'"
+        )
+        of_campaign = mart.rows(
+            "SELECT says FROM explain_campaign((SELECT campaign_id FROM suspect_campaigns WHERE rank = 1)) "
+            "WHERE what = 'group.load_spread'"
+        )
+        unknown = mart.rows("SELECT reason_in_words('no such reason'), reason_in_words('first_turns')")
+    assert str(said[0][0]).startswith("Calls that open a conversation: seen 0.")
+    assert str(of_campaign[0][0]).startswith(
+        "How unevenly the members took from that list (0 = each as much): seen "
+    )
+    assert unknown == [(None, "Calls that open a conversation")]
+
+
 def test_explain_account_holds_every_piece_of_evidence(mart_file: Path) -> None:
     with open_mart(str(mart_file)) as mart:
         rows = mart.rows("SELECT part, what, contribution FROM explain_account('acct-0000')")

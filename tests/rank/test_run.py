@@ -40,6 +40,11 @@ def test_reasons_that_are_named_elsewhere_are_reasons_that_a_ranking_gives(mart:
     with open_mart(str(mart)) as opened:
         of_accounts = set(opened.rows("SELECT DISTINCT family, reason FROM account_reasons"))
         of_campaigns = set(opened.rows("SELECT DISTINCT family, reason FROM campaign_reasons"))
+        wordless = opened.rows(
+            "SELECT reason FROM (SELECT reason FROM account_reasons UNION SELECT reason FROM campaign_reasons) "
+            "WHERE reason_in_words(reason) IS NULL"
+        )
+    assert wordless == []
     assert {e[:2] for e in ACCOUNT_EVIDENCE} <= of_accounts
     assert {e[:2] for e in CAMPAIGN_EVIDENCE} <= of_campaigns
     of_fields = {name for names in EVIDENCE_OF_FIELD.values() for name in names} - {TOKENS}
