@@ -11,10 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.quantise import LOG_WEIGHTS, Quantiser
 from pipelines.ingest.simd import PADDING, kernel
+from pipelines.prompt_map.kmeans import kmeans
+from pipelines.prompt_map.svd import right_singular
 from pipelines.prompt_map.tokens import (
     BUCKETS,
     LETTERS,
@@ -110,13 +113,8 @@ def _cluster(
         centres = np.concatenate([distinct, np.full((k - len(distinct), vectors.shape[1]), 9.0, np.float32)])
         labels = np.argmin(((vectors[:, None, :] - centres[None, : len(distinct)]) ** 2).sum(-1), axis=1)
         return centres.astype(np.float32), labels.astype(np.int32)
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    # The limit holds for libraries that are loaded already: scikit-learn's own OpenMP comes with the import above.
     with threadpool_limits(1):
-        model = KMeans(k, n_init=1, max_iter=30, random_state=seed).fit(vectors)
-    return model.cluster_centers_.astype(np.float32), model.labels_
+        return kmeans(vectors, k, seed)
 
 
 def quantise(
@@ -180,10 +178,6 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
             f"a prompt map needs at least {MIN_SAMPLE} distinct prompts and the input has {len(prompts)}; "
             "ingest more of the log at once, or fit on another source with `scarecrow prompt-map fit`"
         )
-    # A second to import, and every ingest imports this module.
-    from sklearn.utils.extmath import randomized_svd
-    from threadpoolctl import threadpool_limits
-
     terms = term_matrix(prompts)
     frequency = np.bincount(terms.indices, minlength=BUCKETS)
     idf = np.log((len(prompts) + 1) / (frequency + 1))
@@ -203,9 +197,7 @@ def fit(prompts: list[bytes], seed: int = 0) -> FittedMap:
     kept = np.flatnonzero(frequency >= 2)
     dense_columns = scaled[:, kept].astype(np.float32)
     with threadpool_limits(1):
-        _, singular, right = randomized_svd(
-            dense_columns, DIMENSIONS, n_iter=3, random_state=seed, power_iteration_normalizer="QR"
-        )
+        singular, right = right_singular(dense_columns, DIMENSIONS, seed)
         # A log of fewer terms than dimensions leaves the last dimensions empty.
         right = np.pad(right, ((0, DIMENSIONS - len(right)), (0, 0)))
         projection = np.zeros((BUCKETS, DIMENSIONS), dtype=np.float32)

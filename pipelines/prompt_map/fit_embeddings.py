@@ -6,6 +6,8 @@ knows what a prompt was measured by.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
+from threadpoolctl import threadpool_limits
 
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.vectors import VectorQuantiser
@@ -21,9 +23,6 @@ def fit_embeddings(sample: NDArray[np.float32], seed: int = 0) -> FittedMap:
     pass for one source as it is (median D2 .135, as with text), 6.3 % half whitened, 9.4 % whitened. The same sample
     gives the same map, bit for bit. Raises ScarecrowError when there are too few, or all are the same.
     """
-    from scipy.linalg import eigh
-    from threadpoolctl import threadpool_limits
-
     count, length = sample.shape
     if count < MIN_SAMPLE:
         raise ScarecrowError(
