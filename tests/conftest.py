@@ -1,5 +1,8 @@
 """Options of the whole suite."""
 
+# `scarecrow ingest` leaves Pandas out of its process (pipelines.cli.absent), and PyArrow asks once whether it is there:
+# loaded before the first test that runs a command in the process of others.
+import pandas  # noqa: F401
 import pytest
 from hypothesis import settings
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.absent import absent
 from pipelines.cli.context import GlobalOptions, settings_of
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def ingest_command(
 
     Example: `scarecrow ingest --source kafka://localhost:9092/llm-requests --lake lake --follow`
     """
+    ctx.with_resource(absent("pandas", "pymongo", "bson"))
     from contextlib import ExitStack
     from dataclasses import asdict, replace
 
