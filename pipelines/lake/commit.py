@@ -16,15 +16,15 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipelines.errors import ScarecrowError
-from pipelines.lake.events import Segment, chain_from_json, chain_to_json, sorted_distinct
-from pipelines.lake.notes import Note, forget_before, read_note, write_note
+from pipelines.lake.durable import CHECKPOINT_EVERY, checkpoint, sync_folders, sync_log
+from pipelines.lake.events import EVENTS, Segment, chain_from_json, chain_to_json, sorted_distinct
+from pipelines.lake.notes import Note, forget_before, read_note, source_folder, write_note
 from pipelines.lake.tables import Lake, table_schema
-from pipelines.lake.write import Written, day_partition, sync, write
+from pipelines.lake.write import Written, day_partition, write
 from schemas.account_hour import ACCOUNT_HOURS, REJECTS
 
 EVENTS_APP: Final = "scarecrow:events"
 _CHAIN: Final = "scarecrow.events"
-_CHECKPOINT_EVERY: Final = 50
 HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
@@ -125,8 +125,12 @@ def commit(
     _commit_rejects(lake, advances, rejects, name, now_ms)
     transactions = [Transaction(a.note.app_id, a.note.position) for a in advances]
     transactions.append(Transaction(EVENTS_APP, standing.chain_version + 1))
-    for folder in {(lake.path / "account_hours" / file.path).parent for file in files}:
-        sync(folder)
+    root = lake.path / ACCOUNT_HOURS.name
+    folders = [(root / file.path).parent for file in files]
+    folders.extend(source_folder(lake.path, advance.note.app_id) for advance in advances)
+    if chain:
+        folders.append(lake.path / EVENTS)
+    sync_folders(lake.path, folders)
     try:
         standing.table.create_write_transaction(
             [file.add_action() for file in files],
@@ -146,7 +150,9 @@ def commit(
         ):
             raise Conflict(str(error)) from error
     table = lake.hours()
-    _make_durable(lake, table)
+    sync_log(root, table)
+    if table.version() % CHECKPOINT_EVERY == 0:
+        checkpoint(root, table)
     for advance in advances:
         forget_before(lake.path, advance.note.app_id, advance.note.position)
     return int(table.version())
@@ -154,17 +160,6 @@ def commit(
 
 def _is_ours(table: DeltaTable, name: str) -> bool:
     return any(entry.get("scarecrow.cycle") == name for entry in table.history(16))
-
-
-def _make_durable(lake: Lake, table: DeltaTable) -> None:
-    log = lake.path / "account_hours" / "_delta_log"
-    version = int(table.version())
-    entry = log / f"{version:020d}.json"
-    if entry.exists():
-        sync(entry)
-    sync(log)
-    if version % _CHECKPOINT_EVERY == 0:
-        table.create_checkpoint()
 
 
 def _commit_rejects(
@@ -177,9 +172,10 @@ def _commit_rejects(
         fresh = rejects.filter(_after(rejects, done))
         if fresh.num_rows == 0:
             return
-        root = lake.path / "rejects"
+        root = lake.path / REJECTS.name
         partition = day_partition(now_ms // 3_600_000)
         written = write(root, fresh, partition, f"{name}.parquet", now_ms)
+        sync_folders(root, [(root / written.path).parent])
         moved = [a for a in advances if a.note.position > done[a.note.app_id]]
         try:
             table.create_write_transaction(
@@ -198,6 +194,7 @@ def _commit_rejects(
             if all(int(after.transaction_version(a.note.app_id) or 0) == done[a.note.app_id] for a in moved):
                 raise
             continue
+        sync_log(root, lake.table(REJECTS))
         return
 
 

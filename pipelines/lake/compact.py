@@ -30,10 +30,12 @@ from tenacity import (
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import fold, from_arrow, to_arrow
 from pipelines.lake.commit import HOOKS, newest_chain, stand
+from pipelines.lake.durable import checkpoint, sync_folders, sync_log
+from pipelines.lake.events import EVENTS
 from pipelines.lake.live import HourFile, by_day, day_files, fingerprint, hour_files
 from pipelines.lake.space import telling_full_disk
 from pipelines.lake.tables import Lake, read, table_schema
-from pipelines.lake.write import day_partition, hour_partition, sync, write
+from pipelines.lake.write import day_partition, hour_partition, write
 from schemas.account_hour import ACCOUNT_DAYS, ACCOUNT_HOURS, REJECTS
 from schemas.describe import Relation
 
@@ -182,7 +184,7 @@ def _replace(
     """Put one file in the place of what the handle sees in a partition; what others append meanwhile stays."""
     root = lake.path / relation.name
     written = write(root, rows, partition, f"{name}.parquet", now_ms, is_final=True)
-    sync((root / written.path).parent)
+    sync_folders(root, [(root / written.path).parent])
     try:
         table.create_write_transaction(
             [written.add_action()],
@@ -197,6 +199,7 @@ def _replace(
         if written.path not in live:
             (root / written.path).unlink(missing_ok=True)
             raise
+    sync_log(root, lake.table(relation))
 
 
 def _again(lake: Lake, step: Callable[[], int]) -> int:
@@ -217,7 +220,11 @@ def _again(lake: Lake, step: Callable[[], int]) -> int:
 def _tidy(
     lake: Lake, relation: Relation, now_ms: int, options: CompactOptions, report: CompactReport
 ) -> None:
-    """Vacuum (files of crashed cycles too) and checkpoint; old log entries go where nothing needs them."""
+    """Vacuum (files of crashed cycles too) and checkpoint; old log entries go where nothing needs them.
+
+    What is removed is named by no version that is on the disk: `_replace` has flushed each.
+    """
+    root = lake.path / relation.name
     table = lake.table(relation)
     removed = table.vacuum(
         retention_hours=options.retention_hours,
@@ -228,8 +235,9 @@ def _tidy(
     )
     report.removed_files += len(removed)
     table = lake.table(relation)
+    sync_log(root, table)
     if _entries_since_checkpoint(lake, relation):
-        table.create_checkpoint()
+        checkpoint(root, table)
     # The chain of seen events is named in a commit's log entry only: that one must stay.
     if relation is not ACCOUNT_HOURS or newest_chain(table).at_ms > now_ms - _LOG_RETENTION_MS:
         table.cleanup_metadata()
@@ -249,7 +257,7 @@ def _sweep(lake: Lake, now_ms: int, options: CompactOptions, report: CompactRepo
         shutil.rmtree(folder, ignore_errors=True)
         report.removed_staging += 1
     chain = {segment.name for segment in stand(lake).chain}
-    for path in _old(lake.path / "_events", before):
+    for path in _old(lake.path / EVENTS, before):
         if path.name not in chain:
             path.unlink(missing_ok=True)
             report.removed_events += 1

@@ -15,8 +15,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.lake.write import sync
+from pipelines.lake.durable import sync
 
+EVENTS: Final = "_events"
+"""Folder of a lake."""
 _MOST_SEGMENTS: Final = 12
 
 
@@ -82,7 +84,7 @@ class SeenEvents:
 
     @property
     def _folder(self) -> Path:
-        return self.lake / "_events"
+        return self.lake / EVENTS
 
     def follow(self, segments: Sequence[Segment]) -> None:
         """Take over the chain that the newest commit names. Other threads may ask `seen` meanwhile."""

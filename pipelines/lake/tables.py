@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipelines.errors import ScarecrowError, UsageError
+from pipelines.lake.durable import sync_folders, sync_log
 from schemas.account_hour import ACCOUNT_DAYS, ACCOUNT_HOURS, REJECTS
 from schemas.describe import Relation
 
@@ -67,6 +68,8 @@ class Lake:
             # Another process made it between the look and the attempt.
             if not DeltaTable.is_deltatable(str(folder)):
                 raise
+        sync_log(folder, DeltaTable(str(folder)))
+        sync_folders(self.path, [folder / "_delta_log"])
 
     def table(self, relation: Relation) -> DeltaTable:
         """A fresh handle on one table."""

@@ -1,7 +1,6 @@
 """The one place that writes Parquet files of the lake, and what the Delta log says of them."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from pipelines.lake.durable import sync
 from pipelines.replacing import replacing
 
 _STATISTICS: Final = ("epoch_hour", "requests", "offset")
@@ -91,15 +91,6 @@ def remove_orphans(lake: Path, files: Sequence[Written]) -> None:
     """Delete files of a cycle that was not committed."""
     for file in files:
         (lake / "account_hours" / file.path).unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_json(path: Path, data: object) -> None:

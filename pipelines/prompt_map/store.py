@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.quantise import Quantiser, zeros
 from pipelines.ingest.vectors import VectorQuantiser, no_cells
+from pipelines.lake.durable import sync, sync_folders
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
 from pipelines.prompt_map.kinds import Kind
 from pipelines.prompt_map.tokens import BUCKETS, TOKENS_VERSION
@@ -104,6 +105,7 @@ def save(lake: Path, fitted: FittedMap, provenance: Mapping[str, Any]) -> str:
     }
     with replacing(folder / _ABOUT) as file:
         file.write(json.dumps(about, indent=2, sort_keys=True).encode())
+    sync_folders(lake, [folder])
     return version
 
 
@@ -115,6 +117,7 @@ def use(lake: Path, version: str) -> None:
         )
     with replacing(_folder(lake) / _CURRENT) as file:
         file.write(version.encode())
+    sync_folders(lake, [_folder(lake)])
 
 
 def use_first(lake: Path, version: str) -> str:
@@ -122,12 +125,14 @@ def use_first(lake: Path, version: str) -> str:
     pointer = _folder(lake) / _CURRENT
     temporary = pointer.with_name(f".{_CURRENT}.{uuid.uuid4().hex}")
     temporary.write_text(version)
+    sync(temporary)
     try:
         os.link(temporary, pointer)
     except FileExistsError:
         pass
     finally:
         temporary.unlink()
+    sync_folders(lake, [pointer.parent])
     return pointer.read_text().strip()
 
 
