@@ -99,9 +99,10 @@ def ingest_command(
     from pipelines.cli.times import parse_time
     from pipelines.errors import UsageError
     from pipelines.ingest.formats import get_format
-    from pipelines.ingest.run import Stop, ingest, open_source, options_of
+    from pipelines.ingest.run import ingest, open_source, options_of
     from pipelines.ingest.runners import RUNNERS
     from pipelines.lake.tables import Lake
+    from pipelines.stopping import Stop
 
     settings = settings_of(
         ctx,

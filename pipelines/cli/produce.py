@@ -3,8 +3,6 @@
 Here: flags and progress. Not here: the replay itself (pipelines.produce).
 """
 
-import signal
-import threading
 import time
 from typing import Annotated
 
@@ -49,6 +47,7 @@ def produce_command(
     from pipelines.ingest.kafka.address import parse_address
     from pipelines.ingest.kafka.admin import shared_admin
     from pipelines.produce import Produced, Replay, produce
+    from pipelines.stopping import Stop
 
     if shift not in ("none", "start", "end", "sent"):
         raise UsageError(f"--shift {shift} is unknown; choose none, start, end or sent.")
@@ -61,9 +60,6 @@ def produce_command(
     admin.topic(address.topic)
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     began = time.monotonic()
     last = began
 
@@ -72,17 +68,19 @@ def produce_command(
         pace = produced.records / seconds
         return f"{produced.records:,} records, {produced.bytes / 2**20:,.0f} MiB, {pace:,.0f} a second"
 
-    if quiet or not console.is_terminal:
+    def tell(produced: Produced) -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last >= 5:
+            last = time.monotonic()
+            console.print(line(produced))
 
-        def tell(produced: Produced) -> None:
-            nonlocal last
-            if not quiet and time.monotonic() - last >= 5:
-                last = time.monotonic()
-                console.print(line(produced))
-
-        done = produce(files, address, settings, replay, tell, stop.is_set)
-    else:
-        with console.status("sending") as status:
-            done = produce(files, address, settings, replay, lambda p: status.update(line(p)), stop.is_set)
+    with Stop().on_signals() as stop:
+        if quiet or not console.is_terminal:
+            done = produce(files, address, settings, replay, tell, stop.event.is_set)
+        else:
+            with console.status("sending") as status:
+                done = produce(
+                    files, address, settings, replay, lambda p: status.update(line(p)), stop.event.is_set
+                )
     unkeyed = f", {done.unkeyed:,} of them without an account" if done.unkeyed else ""
     typer.echo(f"{line(done)}{unkeyed}, to {address.topic}")

@@ -106,7 +106,8 @@ def _replay(
     from pipelines.cli.table import print_json
     from pipelines.ingest.formats import get_format
     from pipelines.ingest.replay import ReplaySource
-    from pipelines.ingest.run import Stop, ingest
+    from pipelines.ingest.run import ingest
+    from pipelines.stopping import Stop
 
     if options.log_format != "native":
         get_format(options.log_format, dict(options.format_options))

@@ -4,12 +4,10 @@ Belongs here: what surrounds cycles. Not here: the command line (`pipelines.cli.
 """
 
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -30,6 +28,7 @@ from pipelines.lake.tables import Lake
 from pipelines.prompt_map.prepare import FirstMap, FitReport
 from pipelines.prompt_map.store import NO_MAP
 from pipelines.settings import Settings, hash_key
+from pipelines.stopping import Stop
 
 if TYPE_CHECKING:
     from pipelines.ingest.health import Health
@@ -69,23 +68,6 @@ class Totals:
         self.newest_event_ms = max(self.newest_event_ms, report.newest_event_ms)
         for name in ("bytes", "records", "rows", "rejects", "duplicates", "skipped", "lost"):
             setattr(self, name, getattr(self, name) + getattr(report, name))
-
-
-@dataclass
-class Stop:
-    """Set by SIGINT and SIGTERM: the cycle under way is finished, no other is begun."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def on_signals(self) -> Iterator["Stop"]:
-        """Catch both signals inside the block (main thread only)."""
-        before = {s: signal.signal(s, lambda *_: self.event.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def options_of(

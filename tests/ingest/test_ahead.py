@@ -9,10 +9,11 @@ import pytest
 from pipelines.ingest import cycle, job
 from pipelines.ingest.ahead import Ahead, Begun
 from pipelines.ingest.cycle import IngestOptions
-from pipelines.ingest.run import Stop, ingest, open_source
+from pipelines.ingest.run import ingest, open_source
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
 from pipelines.prompt_map.store import NO_MAP
+from pipelines.stopping import Stop
 from tests.ingest.lakes import expected_sums, new_lake, rows, run, sums, write_log
 from tests.ingest.records import KEY, NOW, log
 

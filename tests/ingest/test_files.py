@@ -21,9 +21,10 @@ from pipelines.ingest.cycle import IngestOptions
 from pipelines.ingest.dry_run import look
 from pipelines.ingest.files import FileSource
 from pipelines.ingest.replay import ReplaySource
-from pipelines.ingest.run import Stop, ingest, open_source
+from pipelines.ingest.run import ingest, open_source
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.store import NO_MAP
+from pipelines.stopping import Stop
 from schemas.request import MAX_RECORD_BYTES
 from tests.ingest.lakes import expected_sums, new_lake, rejects, run, sums, write_log
 from tests.ingest.records import KEY, NOW, lines, log

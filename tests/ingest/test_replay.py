@@ -12,11 +12,12 @@ import zstandard
 from pipelines.cli.app import run as scarecrow
 from pipelines.ingest.cycle import CycleReport, IngestOptions
 from pipelines.ingest.replay import GONE, ReplaySource
-from pipelines.ingest.run import Stop, Totals, ingest
+from pipelines.ingest.run import Totals, ingest
 from pipelines.lake.rejects import counted, newest, origin_id, replay_id
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.fit import FittedMap
 from pipelines.prompt_map.store import NO_MAP
+from pipelines.stopping import Stop
 from schemas.request import MAX_RECORD_BYTES
 from tests.ingest.lakes import expected_sums, new_lake, run, sums
 from tests.ingest.records import KEY, NOW, log

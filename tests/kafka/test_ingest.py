@@ -25,12 +25,13 @@ from pipelines.ingest.health import Health
 from pipelines.ingest.kafka.consumers import close_idle_consumers
 from pipelines.ingest.kafka.dead_letters import DeadLetters
 from pipelines.ingest.replay import GONE, ReplaySource
-from pipelines.ingest.run import Stop, Totals, ingest, open_source
+from pipelines.ingest.run import Totals, ingest, open_source
 from pipelines.lake import commit as commit_module
 from pipelines.lake.rejects import counted
 from pipelines.lake.tables import Lake
 from pipelines.prompt_map.store import NO_MAP
 from pipelines.rank.sources import source_looks, source_notes, source_table
+from pipelines.stopping import Stop
 from tests.ingest.lakes import expected_sums, new_lake, rejects, run, sums
 from tests.ingest.records import KEY, NOW, log
 from tests.ingest.test_replay import mapping, moved

@@ -5,6 +5,7 @@ What is recorded but makes no sense is handed on as it is, for the strict decode
 name.
 """
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -100,9 +101,12 @@ def epoch_ms(value: object, unit: str) -> object:
 
 
 def milliseconds(seconds: object) -> object:
-    """A duration in milliseconds from one in seconds; what is no number as it is."""
+    """A duration in milliseconds from one in seconds; what is no number, or too large for one, as it is."""
     value = number(seconds)
-    return value * 1000 if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    scaled = value * 1000
+    return value if abs(scaled) == math.inf else scaled
 
 
 def canonical(value: object) -> str | None:

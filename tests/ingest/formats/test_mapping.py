@@ -10,6 +10,7 @@ from pipelines.errors import UsageError
 from pipelines.ingest.formats import get_format
 from pipelines.ingest.formats import mapping as module
 from pipelines.ingest.formats.base import Converted
+from pipelines.ingest.formats.values import milliseconds
 
 LINE = {
     "request": {"id": 17, "at": 1795558989407045713, "headers": {"user-agent": "cli/1"}},
@@ -151,3 +152,9 @@ def test_missing_file_and_option(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not valid YAML"):
         get_format("mapping", {"file": tmp_path / "b.yaml"})
+
+
+def test_a_duration_too_large_for_milliseconds_is_left_to_the_decoder() -> None:
+    assert milliseconds(1.8e305) == 1.8e305
+    assert milliseconds("2.5") == 2500
+    assert milliseconds("slow") == "slow"
