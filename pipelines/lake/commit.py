@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Tr
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipelines.errors import ScarecrowError
-from pipelines.lake.durable import CHECKPOINT_EVERY, checkpoint, sync_folders, sync_log
+from pipelines.lake.durable import settle, sync_folders
 from pipelines.lake.events import EVENTS, Segment, chain_from_json, chain_to_json, sorted_distinct
 from pipelines.lake.notes import Note, forget_before, read_note, source_folder, write_note
 from pipelines.lake.tables import Lake, table_schema
@@ -150,9 +150,7 @@ def commit(
         ):
             raise Conflict(str(error)) from error
     table = lake.hours()
-    sync_log(root, table)
-    if table.version() % CHECKPOINT_EVERY == 0:
-        checkpoint(root, table)
+    settle(root, table)
     for advance in advances:
         forget_before(lake.path, advance.note.app_id, advance.note.position)
     return int(table.version())
@@ -194,7 +192,7 @@ def _commit_rejects(
             if all(int(after.transaction_version(a.note.app_id) or 0) == done[a.note.app_id] for a in moved):
                 raise
             continue
-        sync_log(root, lake.table(REJECTS))
+        settle(root, lake.table(REJECTS))
         return
 
 

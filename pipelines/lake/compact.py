@@ -30,7 +30,7 @@ from tenacity import (
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import fold, from_arrow, to_arrow
 from pipelines.lake.commit import HOOKS, newest_chain, stand
-from pipelines.lake.durable import checkpoint, sync_folders, sync_log
+from pipelines.lake.durable import checkpoint, settle, sync_folders, sync_log
 from pipelines.lake.events import EVENTS
 from pipelines.lake.live import HourFile, by_day, day_files, fingerprint, hour_files
 from pipelines.lake.space import telling_full_disk
@@ -199,7 +199,7 @@ def _replace(
         if written.path not in live:
             (root / written.path).unlink(missing_ok=True)
             raise
-    sync_log(root, lake.table(relation))
+    settle(root, lake.table(relation))
 
 
 def _again(lake: Lake, step: Callable[[], int]) -> int:

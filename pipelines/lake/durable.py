@@ -53,6 +53,13 @@ def sync_log(root: Path, table: DeltaTable) -> None:
     _flushed[key] = max(before, version)
 
 
+def settle(root: Path, table: DeltaTable) -> None:
+    """What a commit ends with: the log is flushed, and every so often a checkpoint is made."""
+    sync_log(root, table)
+    if table.version() % CHECKPOINT_EVERY == 0:
+        checkpoint(root, table)
+
+
 def checkpoint(root: Path, table: DeltaTable) -> None:
     """Write a checkpoint of the handle's version and flush it: entries before it may go then."""
     table.create_checkpoint()

@@ -153,7 +153,7 @@ def _crash_after(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _STEPS = [
-    (job, "run"), (cycle, "commit"), (commit, "write_note"), (commit, "_commit_rejects"), (commit, "_make_durable"),
+    (job, "run"), (cycle, "commit"), (commit, "write_note"), (commit, "_commit_rejects"), (commit, "settle"),
     (commit, "forget_before"), (SeenEvents, "extend"), (cycle, "_advances"), (job, "write"), (job, "_leave"),
 ]  # fmt: skip
 

@@ -124,7 +124,7 @@ def test_an_entry_of_another_writer_is_flushed_too(
     lake = new_lake(tmp_path / "lake", fitted)
     run(lake, str(write_log(tmp_path / "a.ndjson", log(71, 50))))
     with monkeypatch.context() as other:
-        other.setattr("pipelines.lake.commit.sync_log", lambda root, table: None)
+        other.setattr("pipelines.lake.commit.settle", lambda root, table: None)
         run(lake, str(write_log(tmp_path / "b.ndjson", log(72, 50))))
     entry = lake.path / "account_hours" / "_delta_log" / f"{lake.hours().version():020d}.json"
     flushed = []

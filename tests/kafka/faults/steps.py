@@ -25,16 +25,14 @@ STEPS = (
     "pipelines.lake.commit:write_note",
     "pipelines.lake.commit:_commit_rejects",
     "deltalake:DeltaTable.create_write_transaction",
-    "pipelines.lake.commit:_make_durable",
+    "pipelines.lake.commit:settle",
     "pipelines.lake.commit:forget_before",
     "pipelines.lake.events:SeenEvents.follow",
     "pipelines.ingest.kafka.source:KafkaSource.acknowledge",
 )
 """In the order in which a cycle takes them."""
 
-BEFORE_COMMIT = STEPS[
-    STEPS.index("pipelines.ingest.job:run") : STEPS.index("pipelines.lake.commit:_make_durable")
-]
+BEFORE_COMMIT = STEPS[STEPS.index("pipelines.ingest.job:run") : STEPS.index("pipelines.lake.commit:settle")]
 """Between the plan and the commit: where a process that sleeps wakes as a zombie."""
 
 OF_COMPACTION = (
