@@ -8,20 +8,22 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pipelines.lake.tables import Lake
 from pipelines.settings import load_settings
+from tests.rank.world import small_world
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -197,12 +199,14 @@ LAUNCH = """mutation launch($selector: JobOrPipelineSelector!) {
   launchPipelineExecution(executionParams: {selector: $selector, mode: "default"}) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 STATUS = "query status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+RANKINGS = """{ runsOrError(filter: {pipelineName: "rank_day"}) {
+  ... on Runs { results { status tags { key value } } } } }"""
 WAIT_SECONDS = 300
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_a_run_goes_through_webserver_daemon_and_postgres(tmp_path: Path, postgres: dict[str, str]) -> None:
-    """The nightly compaction of an empty lake, queued by the webserver and started by the daemon."""
+    """A compaction, queued by the webserver and started by the daemon; then a ranking that a sensor asks for."""
     port = free_port()
     home = tmp_path / "home"
     home.mkdir()
@@ -211,12 +215,17 @@ def test_a_run_goes_through_webserver_daemon_and_postgres(tmp_path: Path, postgr
         **os.environ, **postgres, "DAGSTER_HOME": str(home), "DAGSTER_PORT": str(port), "SCARECROW_BIN": str(BIN),
         "SCARECROW_LAKE__PATH": str(tmp_path / "lake"), "SCARECROW_MART__PATH": str(tmp_path / "mart.duckdb"),
     }  # fmt: skip
-    Lake(tmp_path / "lake").create()
+    shutil.copytree(small_world()[1].path, tmp_path / "lake")
     logs = tmp_path / "log"
     with logs.open("wb") as log:
         started = [
             subprocess.Popen(
-                [INFRA / "dagster-service", part], env=environment, stdout=log, stderr=log, cwd=tmp_path
+                [INFRA / "dagster-service", part],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                cwd=tmp_path,
+                start_new_session=True,
             )
             for part in ("webserver", "daemon")
         ]
@@ -238,9 +247,19 @@ def test_a_run_goes_through_webserver_daemon_and_postgres(tmp_path: Path, postgr
                 time.sleep(1)
                 status = ask(port, STATUS, id=run)["runOrError"]["status"]
             assert status == "SUCCESS", logs.read_text()[-3000:]
+            ranked: list[dict[str, str]] = []
+            while not ranked and time.monotonic() < deadline + WAIT_SECONDS:
+                time.sleep(2)
+                found = ask(port, RANKINGS)["runsOrError"]["results"]
+                assert all(r["status"] != "FAILURE" for r in found), logs.read_text()[-3000:]
+                ranked = [r for r in found if r["status"] == "SUCCESS"]
+            assert {"key": "dagster/sensor_name", "value": "new_lake_version"} in ranked[-1]["tags"]
+            assert (tmp_path / "mart.duckdb").exists()
         finally:
             for process in started:
-                process.send_signal(2)
+                process.send_signal(signal.SIGINT)
             for process in started:
                 process.wait(90)
+                with suppress(ProcessLookupError):  # a code server may outlive who started it
+                    os.killpg(process.pid, signal.SIGKILL)
     assert not list(home.rglob("*.db"))  # nothing fell back to SQLite
