@@ -4,14 +4,14 @@ Belongs here: types, bounds, times, placeholders. Not here: JSON grammar (`scan`
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.ingest.memory import buffer, give_back
 from pipelines.ingest.scan import SCAN_REASONS, Spans
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import inner, kernel
 from pipelines.ingest.source import Block
 from pipelines.ingest.vectors import PROBLEMS as VECTOR_PROBLEMS
 from pipelines.ingest.vectors import Vectors, read_vectors
@@ -53,21 +53,35 @@ _POWERS = np.array([float(f"1e{exponent}") for exponent in range(401)])
 """Of ten; infinity where they are beyond a double."""
 
 
-def _placeholder_table() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    longest = max(len(word) for word in PLACEHOLDERS)
-    table = np.zeros((len(PLACEHOLDERS), longest), dtype=np.uint8)
+class _Placeholders(NamedTuple):
+    """words: uint8[w, longest], lower-case; sizes: int64[w]. Which words, as bits, begin with a byte (uint32[256]) and
+    have a size (uint32[longest + 1])."""
+
+    words: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+    by_first: NDArray[np.uint32]
+    by_size: NDArray[np.uint32]
+
+
+def _placeholders() -> _Placeholders:
+    sizes = np.array([len(word) for word in PLACEHOLDERS], dtype=np.int64)
+    longest = int(sizes.max())
+    words = np.zeros((len(PLACEHOLDERS), longest), dtype=np.uint8)
+    by_first, by_size = np.zeros(256, dtype=np.uint32), np.zeros(longest + 1, dtype=np.uint32)
     for row, word in enumerate(PLACEHOLDERS):
-        table[row, : len(word)] = np.frombuffer(word.encode(), dtype=np.uint8)
-    return table, np.array([len(word) for word in PLACEHOLDERS], dtype=np.int64)
+        words[row, : len(word)] = np.frombuffer(word.encode(), dtype=np.uint8)
+        bit = np.uint32(1 << row)
+        by_size[len(word)] |= bit
+        for first in {word[0], word[0].upper()}:
+            by_first[ord(first)] |= bit
+    return _Placeholders(words, sizes, by_first, by_size)
 
 
-_PLACEHOLDER_BYTES, _PLACEHOLDER_SIZES = _placeholder_table()
+_PLACEHOLDERS = _placeholders()
 
 
-@kernel
-def _is_placeholder(
-    buf: NDArray[np.uint8], begin: int, size: int, table: NDArray[np.uint8], sizes: NDArray[np.int64]
-) -> bool:
+@inner
+def _is_placeholder(buf: NDArray[np.uint8], begin: int, size: int, held: _Placeholders) -> bool:
     while size > 0 and buf[begin] <= 32:
         begin += 1
         size -= 1
@@ -75,17 +89,20 @@ def _is_placeholder(
         size -= 1
     if size == 0:
         return True
-    if size > table.shape[1]:
+    if size >= len(held.by_size):
         return False
-    for row in range(len(sizes)):
-        if sizes[row] != size:
+    candidates = held.by_first[buf[begin]] & held.by_size[size]
+    if candidates == 0:
+        return False
+    for row in range(len(held.sizes)):
+        if not (candidates >> np.uint32(row)) & np.uint32(1):
             continue
         same = True
         for k in range(size):
             byte = buf[begin + k]
             if 65 <= byte <= 90:
                 byte += 32
-            if byte != table[row, k]:
+            if byte != held.words[row, k]:
                 same = False
                 break
         if same:
@@ -93,7 +110,7 @@ def _is_placeholder(
     return False
 
 
-@kernel
+@inner
 def _parse_number(buf: NDArray[np.uint8], begin: int, size: int, powers: NDArray[np.float64]) -> float:
     """The value of a scanned number; infinity when it is beyond the range of a double. powers: of ten, to 400."""
     at = begin
@@ -140,7 +157,7 @@ def _parse_number(buf: NDArray[np.uint8], begin: int, size: int, powers: NDArray
     return sign * mantissa * powers[exponent]  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def _parse_integer(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     """The value of a scanned integer of at most 18 digits; -(2^62) when it is longer."""
     negative = buf[begin] == 45
@@ -155,7 +172,7 @@ def _parse_integer(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     return -value if negative else value  # type: ignore[return-value]
 
 
-@kernel
+@inner
 def _digits(buf: NDArray[np.uint8], at: int, n: int) -> int:
     value = np.int64(0)
     for k in range(n):
@@ -166,7 +183,7 @@ def _digits(buf: NDArray[np.uint8], at: int, n: int) -> int:
     return value  # type: ignore[return-value]
 
 
-@kernel
+@inner
 def _parse_time(buf: NDArray[np.uint8], begin: int, size: int) -> int:
     """Epoch milliseconds of an RFC 3339 time; -(2^62) when it is none."""
     bad = -(1 << 62)
@@ -251,8 +268,7 @@ def _check(
     required: NDArray[np.bool_],
     maxima: NDArray[np.float64],
     powers: NDArray[np.float64],
-    words: NDArray[np.uint8],
-    word_sizes: NDArray[np.int64],
+    placeholders: _Placeholders,
     newest_ms: int,
     oldest_ms: int,
     content_free: bool,
@@ -270,12 +286,14 @@ def _check(
             if kind == 6:
                 kind = 0
                 kinds[field, row] = 0
+            wanted = field_kinds[field]
             if kind == 0:
                 if required[field]:
                     error = 32 + field * 8
                     break
+                if wanted == 2 or wanted == 3:
+                    numbers[field, row] = np.nan
                 continue
-            wanted = field_kinds[field]
             begin = begins[field, row]
             size = sizes[field, row]
             if wanted == 0:
@@ -298,9 +316,9 @@ def _check(
                     if size > max_prompt:
                         error = 32 + field * 8 + 3
                         break
-                    if size <= 40 and _is_placeholder(buf, begin, size, words, word_sizes):
+                    if size <= 40 and _is_placeholder(buf, begin, size, placeholders):
                         kinds[field, row] = 9
-                elif size <= 40 and _is_placeholder(buf, begin, size, words, word_sizes):
+                elif size <= 40 and _is_placeholder(buf, begin, size, placeholders):
                     kinds[field, row] = 0
             elif wanted == 1:
                 if kind == 3:
@@ -357,7 +375,8 @@ def reason(error: int) -> str:
 class Decoded:
     """n records with typed columns, valid or not.
 
-    spans: text fields. numbers: float64[F, n], NaN where absent. event_times, created_times: int64[n] epoch
+    spans: text fields. numbers: float64[F, n], of valid records NaN where absent and anything for fields
+    that are no numbers. event_times, created_times: int64[n] epoch
     ms, created -1 where absent. errors: int32[n], 0 = valid. vectors: embeddings, None when no record has one.
     held: what the numbers lie in.
     """
@@ -406,11 +425,10 @@ def decode(block: Block, now_ms: int, content_free: bool = False, embedding_leng
     cells = len(FIELDS) * len(block)
     held = buffer(8 * cells)
     numbers = held[: 8 * cells].view(np.float64).reshape(len(FIELDS), len(block))
-    numbers.fill(np.nan)
     times = np.full((2, len(block)), -1, dtype=np.int64)
     _check(
         spans.text, spans.begins, spans.sizes, spans.kinds, spans.errors, numbers, times,
-        _KINDS, _REQUIRED, _MAXIMA, _POWERS, _PLACEHOLDER_BYTES, _PLACEHOLDER_SIZES,
+        _KINDS, _REQUIRED, _MAXIMA, _POWERS, _PLACEHOLDERS,
         now_ms + MAX_FUTURE_MS, MIN_TIME_MS, content_free,
         (EVENT_ID, ACCOUNT_ID, PROMPT, EMBEDDING), MAX_ID_BYTES, MAX_PROMPT_BYTES,
     )  # fmt: skip

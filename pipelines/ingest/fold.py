@@ -4,21 +4,23 @@ Requests into hours, slices into hours, hours into days, days into profiles and 
 all this one operation. Sums, minima, maxima, and counted sketches that keep their smallest keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import inner, kernel
 from schemas.account_hour import ACCOUNT_HOURS, MEASURES, SKETCHES, Sketch
 
 SUMS: Final = tuple(c.name for c in MEASURES if c.merge == "sum")
 SUM_INDEX: Final = {name: index for index, name in enumerate(SUMS)}
 SCHEMA: Final = ACCOUNT_HOURS.arrow()
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""`map`, or that of a pool of threads."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _fold_rows(
         out_created[group] = born
 
 
-@kernel
+@inner
 def sort_keys(keys: NDArray[np.int64], index: NDArray[np.int64], size: int) -> None:
     """Shell sort of the first `size` keys, with their index (Ciura's gaps, then 2.25 times each). Runs that are
     sorted already, which is what is merged here, cost it little; and it allocates nothing."""
@@ -193,11 +195,12 @@ def _group(order_key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.
     return order, np.concatenate(([0], changed, [len(order_key)])).astype(np.int64)
 
 
-def fold(rows: Rows, is_raw: bool = False) -> Rows:
+def fold(rows: Rows, is_raw: bool = False, run: Map = map) -> Rows:
     """One row per (account, hour), ordered by account id and hour.
 
     Account ids are compared as bytes. Folding twice changes nothing, and fold(a + b) = fold(fold(a) + fold(b)).
     is_raw: entries of a row may be unordered and repeated (requests as they are measured).
+    run: sketches are folded apart from each other, in several threads if it is the `map` of a pool.
     """
     if len(rows) == 0:
         return rows
@@ -209,9 +212,8 @@ def fold(rows: Rows, is_raw: bool = False) -> Rows:
     sums = np.zeros((groups, len(SUMS)), dtype=np.int64)
     first, last, created = (np.empty(groups, dtype=np.int64) for _ in range(3))
     _fold_rows(order, bounds, rows.sums, rows.first, rows.last, rows.created, sums, first, last, created)
-    sketches = {
-        sketch.name: _fold_sketch(sketch, rows.sketches[sketch.name], order, bounds) for sketch in SKETCHES
-    }
+    folded = run(lambda sketch: _fold_sketch(sketch, rows.sketches[sketch.name], order, bounds), SKETCHES)
+    sketches = {sketch.name: entries for sketch, entries in zip(SKETCHES, folded, strict=True)}
     return Rows(
         rows.map_version, rows.accounts, rows.codes[leaders], rows.hours[leaders],
         sums, first, last, created, sketches,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import inner, kernel
 from pipelines.ingest.siphash import TEXTS, siphash_16
 
 MASK: Final = np.uint64(0x7FFFFFFFFFFFFFFF)
@@ -40,7 +40,7 @@ class Lanes(NamedTuple):
         return cls(begins, sizes, hashes, words, words.view(np.uint8), steps, np.full(TEXTS, 8))
 
 
-@kernel
+@inner
 def hash_16(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],

@@ -182,9 +182,10 @@ def _gather(
 def _strings(decoded: Decoded, field: int, rows: NDArray[np.int64], limit: int) -> pa.Array:
     """The present values of a text field as an Arrow string array (absent ones are left out)."""
     spans = decoded.spans
-    present = int((spans.kinds[field][rows] == 1).sum())
+    sizes = spans.sizes[field][rows[spans.kinds[field][rows] == 1]]
+    present = len(sizes)
     offsets = np.zeros(present + 1, dtype=np.int32)
-    out = np.empty(int(np.minimum(spans.sizes[field][rows], limit).sum()), dtype=np.uint8)
+    out = np.empty(int(np.minimum(sizes, limit).sum()), dtype=np.uint8)
     end = _gather(
         spans.text, spans.begins[field], spans.sizes[field], spans.kinds[field], rows, limit, offsets, out
     )

@@ -7,13 +7,13 @@ IPv4 address in IPv6 notation (::ffff:10.1.2.3) is an IPv4 address. What is no a
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import inner, kernel
 
 SLOT = 16
 """Bytes that each row has in the output."""
 
 
-@kernel
+@inner
 def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64]) -> bool:
     """Read four octets; a port may follow."""
     place = 0
@@ -38,7 +38,7 @@ def _ipv4(buf: NDArray[np.uint8], at: int, stop: int, octets: NDArray[np.int64])
     return place == 3 and digits > 0 and value < 256  # type: ignore[return-value]
 
 
-@kernel
+@inner
 def _ipv6(
     buf: NDArray[np.uint8], at: int, stop: int, groups: NDArray[np.int64], octets: NDArray[np.int64]
 ) -> bool:
@@ -103,7 +103,7 @@ def _ipv6(
     return True
 
 
-@kernel
+@inner
 def _network(
     buf: NDArray[np.uint8],
     at: int,

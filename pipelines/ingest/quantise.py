@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel, largest_of_32, weighted_sum_64, weighted_sums_of_4
+from pipelines.ingest.simd import inner, largest_of_32, weighted_sum_64, weighted_sums_of_4
 from pipelines.ingest.siphash import TEXTS
 from pipelines.prompt_map.tokens import VECTOR_TOKENS
 
@@ -98,7 +98,7 @@ class Vectors16(NamedTuple):
         )  # fmt: skip
 
 
-@kernel
+@inner
 def scale_to_one(vector: NDArray[np.float32]) -> bool:
     """Scale float32[64] to length 1; False when it has none."""
     norm = np.float32(0.0)
@@ -112,7 +112,7 @@ def scale_to_one(vector: NDArray[np.float32]) -> bool:
     return True
 
 
-@kernel
+@inner
 def project(
     buckets: NDArray[np.int32],
     counts: NDArray[np.int32],
@@ -134,7 +134,7 @@ def project(
     return scale_to_one(vector)  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def _nearest(
     vectors: NDArray[np.float32],
     centroids: NDArray[np.float32],
@@ -157,7 +157,7 @@ def _nearest(
         out[i] = largest_of_32(scores[i])
 
 
-@kernel
+@inner
 def find_cells(held: Vectors16, tables: Tables) -> None:
     """Fill in held.cells: the cell of each of the 16 vectors, whatever they hold."""
     _nearest(held.vectors, tables.topics, tables.topic_norms, held.first, held.scores, held.topics)

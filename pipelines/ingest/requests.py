@@ -4,15 +4,15 @@ Belongs here: requests as they come out of `measure`, one value per sketch, kept
 of one request each would take; and the kernels that add them up. Rows are folded with rows in `fold`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Rows, ordered_dictionary, sort_keys
+from pipelines.ingest.fold import SUM_INDEX, SUMS, Entries, Map, Rows, ordered_dictionary, sort_keys
 from pipelines.ingest.simd import kernel
 from schemas.account_hour import SKETCHES, Sketch
 
@@ -266,8 +266,6 @@ class _Whole:
 
 
 _HOUR_MS: Final = 3_600_000
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""`map`, or that of a pool of threads."""
 
 
 def fold_requests(parts: Sequence[Requests], most_rows: int | None = None, run: Map = map) -> Iterator[Rows]:

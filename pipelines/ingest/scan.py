@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.ingest.memory import buffer
-from pipelines.ingest.simd import PADDING, kernel, plain_bytes, word_at
+from pipelines.ingest.simd import PADDING, inner, kernel, plain_bytes, word_at
 from pipelines.ingest.source import Block, room
-from pipelines.ingest.unescape import unescape, unescape_all
+from pipelines.ingest.unescape import unescape
 from schemas.request import FIELDS, MAX_DEPTH, MAX_RECORD_BYTES
 
 ABSENT: Final = 0
 TEXT: Final = 1
-ESCAPED: Final = 2
 INTEGER: Final = 3
 REAL: Final = 4
 BOOLEAN: Final = 5
@@ -78,7 +77,7 @@ def _key_table() -> tuple[NDArray[np.uint64], NDArray[np.int8]]:
 _KEY_WORDS, _KEY_FIELDS = _key_table()
 
 
-@kernel
+@inner
 def _field_of(
     buf: NDArray[np.uint8], begin: int, size: int, words: NDArray[np.uint64], fields: NDArray[np.int8]
 ) -> int:
@@ -111,7 +110,7 @@ def _field_of(
     return -1
 
 
-@kernel
+@inner
 def _utf8_length(buf: NDArray[np.uint8], at: int, end: int) -> int:
     """Bytes of the well-formed multi-byte sequence at `at`, or 0 (Unicode table 3-7)."""
     first = buf[at]
@@ -137,12 +136,12 @@ def _utf8_length(buf: NDArray[np.uint8], at: int, end: int) -> int:
     return 0
 
 
-@kernel
+@inner
 def _is_hex(byte: int) -> bool:
     return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
 
 
-@kernel
+@inner
 def _string(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
     """Scan a string whose opening quote is at at-1. Returns (position of the closing quote, escaped, error).
 
@@ -194,7 +193,7 @@ def _string(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, int]:
             at += size
 
 
-@kernel
+@inner
 def _number(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Scan a number. Returns (end, kind); kind 0 is an error."""
     kind = 3
@@ -230,14 +229,14 @@ def _number(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     return at, kind
 
 
-@kernel
+@inner
 def _space(buf: NDArray[np.uint8], at: int, end: int) -> int:
     while at < end and (buf[at] == 32 or buf[at] == 10 or buf[at] == 13 or buf[at] == 9):
         at += 1
     return at
 
 
-@kernel
+@inner
 def _literal(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """Scan true, false or null. Returns (end, kind); kind 0 is an error."""
     byte = buf[at]
@@ -257,7 +256,7 @@ def _literal(buf: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     return at, 0
 
 
-@kernel
+@inner
 def _nested(buf: NDArray[np.uint8], at: int, end: int, max_depth: int) -> tuple[int, int]:
     """Scan an array or object that lies in the record's object. Returns (position behind it, error)."""
     depth = 1
@@ -326,7 +325,7 @@ def _nested(buf: NDArray[np.uint8], at: int, end: int, max_depth: int) -> tuple[
         state = 1
 
 
-@kernel
+@inner
 def _record(
     buf: NDArray[np.uint8],
     at: int,
@@ -339,47 +338,51 @@ def _record(
     key_fields: NDArray[np.int8],
     max_depth: int,
     spare: int,
-) -> int:
+) -> tuple[int, int]:
+    """Scan a record. Returns (error, free end of the buffer): strings without their escapes are written from spare on.
+
+    Not in place: what is rejected is shown as it came.
+    """
     at = _space(buf, at, end)
     if at >= end:
-        return 10
+        return 10, spare
     if buf[at] != 123:
-        return 1
+        return 1, spare
     at = _space(buf, at + 1, end)
     is_empty = at < end and buf[at] == 125
     while not is_empty:
         if at >= end:
-            return 9
+            return 9, spare
         if buf[at] != 34:
-            return 2
+            return 2, spare
         begin = at + 1
         at = begin + plain_bytes(buf, begin)
         escaped = 0
         if at >= end or buf[at] != 34:
             at, escaped, error = _string(buf, begin, end)
             if error:
-                return error  # type: ignore[no-any-return]
+                return error, spare
         size = at - begin
         if escaped:
-            # Not in place: what is rejected is shown as it came. A longer name is none of ours.
+            # A longer name is none of ours.
             if size <= _LONGEST_KEY:
                 size = unescape(buf, begin, size, spare)
             begin = spare
         field = _field_of(buf, begin, size, key_words, key_fields)
         if field >= 0 and kinds[field, row] != 0:
-            return 6
+            return 6, spare
         at += 1
         if buf[at] != 58:
             at = _space(buf, at, end)
             if at >= end:
-                return 9
+                return 9, spare
             if buf[at] != 58:
-                return 2
+                return 2, spare
         at += 1
         if buf[at] <= 32:
             at = _space(buf, at, end)
         if at >= end:
-            return 9
+            return 9, spare
         byte = buf[at]
         begin = at
         if byte == 34:
@@ -389,25 +392,29 @@ def _record(
             if at >= end or buf[at] != 34:
                 at, escaped, error = _string(buf, begin, end)
                 if error:
-                    return error  # type: ignore[no-any-return]
+                    return error, spare
             size = at - begin
-            kind = 1 + escaped
+            kind = 1
             at += 1
+            if escaped and field >= 0:
+                size = unescape(buf, begin, size, spare)
+                begin = spare
+                spare += size
         elif byte == 45 or 48 <= byte <= 57:
             at, kind = _number(buf, at, end)
             if kind == 0:
-                return 2
+                return 2, spare
             size = at - begin
         elif byte == 123 or byte == 91:
             at, error = _nested(buf, at, end, max_depth)
             if error:
-                return error  # type: ignore[no-any-return]
+                return error, spare
             kind = 7
             size = at - begin
         else:
             at, kind = _literal(buf, at, end)
             if kind == 0:
-                return 2
+                return 2, spare
             size = at - begin
         if field >= 0:
             begins[field, row] = begin
@@ -416,14 +423,14 @@ def _record(
         if buf[at] <= 32:
             at = _space(buf, at, end)
         if at >= end:
-            return 9
+            return 9, spare
         if buf[at] == 125:
             break
         if buf[at] != 44:
-            return 2
+            return 2, spare
         at = _space(buf, at + 1, end)
     at = _space(buf, at + 1, end)
-    return 0 if at >= end else 8
+    return (0 if at >= end else 8), spare
 
 
 @kernel
@@ -445,7 +452,7 @@ def _scan(
         if ends[row] - starts[row] > max_bytes:
             errors[row] = 7
             continue
-        errors[row] = _record(
+        errors[row], spare = _record(
             buf, starts[row], ends[row], row, begins, sizes, kinds, key_words, key_fields, max_depth, spare
         )
 
@@ -454,8 +461,9 @@ class Spans:
     """Where the fields of n records lie.
 
     text: uint8 buffer that holds the records as they came and, behind them, strings whose escapes are resolved.
-    begins: int64[F, n]; sizes: int32[F, n] bytes; kinds: uint8[F, n], one of the constants above (of valid records
-    none is ESCAPED); errors: int32[n]. F follows `schemas.request.FIELDS`. columns: what they lie in.
+    begins: int64[F, n]; sizes: int32[F, n] bytes; kinds: uint8[F, n], one of the constants above (where it
+    is ABSENT, begins and sizes mean nothing); errors: int32[n]. F follows `schemas.request.FIELDS`. columns: what they
+    lie in.
     """
 
     def __init__(self, block: Block) -> None:
@@ -470,13 +478,12 @@ class Spans:
         shape = (len(FIELDS), len(block))
         cells = len(FIELDS) * len(block)
         self.columns = buffer(13 * cells)
-        self.columns[: 13 * cells] = 0
         self.begins = self.columns[: 8 * cells].view(np.int64).reshape(shape)
         self.sizes = self.columns[8 * cells : 12 * cells].view(np.int32).reshape(shape)
         self.kinds = self.columns[12 * cells : 13 * cells].reshape(shape)
+        self.kinds[:] = ABSENT
         self.errors = np.zeros(len(block), dtype=np.int32)
         _scan(
             self.text, block.starts, block.ends, self.begins, self.sizes, self.kinds, self.errors,
             _KEY_WORDS, _KEY_FIELDS, MAX_DEPTH, MAX_RECORD_BYTES, spare,
         )  # fmt: skip
-        unescape_all(self.text, self.begins, self.sizes, self.kinds, self.errors, spare)

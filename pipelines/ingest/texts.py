@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipelines.ingest.elicitation import Phrases, phrase_tables
 from pipelines.ingest.hashing import Lanes, hash_words, subkeys
 from pipelines.ingest.quantise import LOG_WEIGHTS, Quantiser, Tables, Vectors16, find_cells, project
-from pipelines.ingest.simd import kernel, prefetch_row
+from pipelines.ingest.simd import inner, kernel, prefetch_row
 from pipelines.ingest.siphash import TEXTS, siphash_16
 from pipelines.prompt_map.tokens import (
     LETTERS,
@@ -68,7 +68,7 @@ class Scratch(NamedTuple):
         )  # fmt: skip
 
 
-@kernel
+@inner
 def _shingles(
     tokens: NDArray[np.uint64],
     count: int,
@@ -95,7 +95,7 @@ def _shingles(
     return at
 
 
-@kernel
+@inner
 def _elicited(
     tokens: NDArray[np.uint64],
     angled: NDArray[np.uint8],
@@ -129,7 +129,7 @@ def _elicited(
     return found
 
 
-@kernel
+@inner
 def _run(tokens: NDArray[np.uint64], begin: int) -> np.int64:
     """Polynomial hash of four tokens."""
     value = np.uint64(0)
@@ -138,7 +138,7 @@ def _run(tokens: NDArray[np.uint64], begin: int) -> np.int64:
     return np.int64(value)
 
 
-@kernel
+@inner
 def _tokenize_16(
     buf: NDArray[np.uint8],
     begins: NDArray[np.int64],

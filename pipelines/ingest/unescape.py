@@ -6,10 +6,10 @@ Belongs here: what an escape stands for. Which strings have any, and whether the
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.ingest.simd import kernel
+from pipelines.ingest.simd import inner
 
 
-@kernel
+@inner
 def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
     value = np.int64(0)
     for k in range(4):
@@ -24,7 +24,7 @@ def _hex_value(buf: NDArray[np.uint8], at: int) -> int:
     return value  # type: ignore[return-value]
 
 
-@kernel
+@inner
 def unescape(buf: NDArray[np.uint8], begin: int, size: int, to: int) -> int:
     """Write a scanned string without its escapes to another place; returns its new size, which is never larger.
 
@@ -84,26 +84,3 @@ def unescape(buf: NDArray[np.uint8], begin: int, size: int, to: int) -> int:
             buf[write + 3] = 0x80 | (code & 0x3F)
             write += 4
     return write - to
-
-
-@kernel
-def unescape_all(
-    buf: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    sizes: NDArray[np.int32],
-    kinds: NDArray[np.uint8],
-    errors: NDArray[np.int32],
-    to: int,
-) -> None:
-    """Resolve every escaped string (kind 2, which becomes 1) of the records without errors, from `to` on.
-
-    The strings do not overlap, so as many bytes as the records have are room enough.
-    """
-    for field in range(kinds.shape[0]):
-        for row in range(kinds.shape[1]):
-            if kinds[field, row] == 2 and errors[row] == 0:
-                size = unescape(buf, begins[field, row], np.int64(sizes[field, row]), to)
-                begins[field, row] = to
-                sizes[field, row] = size
-                kinds[field, row] = 1
-                to += size

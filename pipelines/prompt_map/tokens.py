@@ -16,6 +16,7 @@ from pipelines.ingest.simd import (
     angles,
     beyond_ascii,
     bit_count,
+    inner,
     kernel,
     leads_of_more,
     leads_of_two,
@@ -76,7 +77,7 @@ class Tokens(NamedTuple):
         )
 
 
-@kernel
+@inner
 def _write_places(mask: np.uint64, base: int, out: NDArray[np.int64], count: int) -> int:
     """Append the places of the bits that are set; returns the new count. Whatever the number of bits, a few are
     written at a time, since a loop that ends at the last bit is guessed wrong each time."""
@@ -90,7 +91,7 @@ def _write_places(mask: np.uint64, base: int, out: NDArray[np.int64], count: int
             return end  # type: ignore[no-any-return]
 
 
-@kernel
+@inner
 def _find_runs(
     buf: NDArray[np.uint8], begin: int, stop: int, first: int, held: Tokens
 ) -> tuple[int, bool, bool]:
@@ -132,14 +133,14 @@ def _find_runs(
     return min(begun, limit), is_mixed, is_angled  # type: ignore[return-value]
 
 
-@kernel
+@inner
 def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
     """One step of the hash: eight more bytes."""
     value = (value ^ word) * np.uint64(0x9E3779B97F4A7C15)
     return value ^ (value >> np.uint64(32))
 
 
-@kernel
+@inner
 def _mixed_run(
     buf: NDArray[np.uint8],
     at: int,
@@ -195,7 +196,7 @@ def _mixed_run(
     return count
 
 
-@kernel
+@inner
 def _is_tag(buf: NDArray[np.uint8], begin: int, at: int) -> bool:
     """Whether what begins at `at` follows `<` or `</` directly."""
     at -= 1
@@ -204,7 +205,7 @@ def _is_tag(buf: NDArray[np.uint8], begin: int, at: int) -> bool:
     return at >= begin and buf[at] == 60
 
 
-@kernel
+@inner
 def _mixed_text(
     buf: NDArray[np.uint8],
     begin: int,
@@ -249,7 +250,8 @@ def tokenize(
     mask, and hashed sixteen at a time when those of all texts are known, so that neither waits for the other.
     """
     starts, ends = held.starts, held.ends
-    total = 0
+    # Not a literal, for which the kernels below would be compiled once more.
+    total: int = np.int64(0)  # type: ignore[assignment]
     extra = len(held.hashes) // 2
     has_angles = False
     for i in range(len(begins)):
@@ -271,17 +273,18 @@ def tokenize(
     held.angled[:total] = 0
     if has_angles:
         for i in range(len(begins)):
-            for k in range(held.firsts[i], min(held.firsts[i] + held.counts[i], total)):
-                held.angled[k] = _is_tag(buf, begins[i], starts[k])
+            if held.firsts[i] < total:
+                for k in range(held.firsts[i], held.firsts[i] + held.counts[i]):
+                    held.angled[k] = _is_tag(buf, begins[i], starts[k])
 
 
-@kernel
+@inner
 def bucket(token: np.uint64) -> np.int64:
     """The bucket of a token: 17 bits of its hash, mixed."""
     return np.int64((token * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(47))
 
 
-@kernel
+@inner
 def term_counts(
     tokens: NDArray[np.uint64],
     count: int,
