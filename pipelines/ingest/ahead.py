@@ -21,37 +21,53 @@ class Begun:
     """A cycle whose pipeline runs, or has run.
 
     bases: what was thought to be committed of each source partition when it was planned. origin: what it was begun for,
-    compared by `Ahead.take`. reports: of its slices, once they are measured, empty where a worker is another process.
+    compared by `Ahead.take`. size: bytes of its slices, once they are read, 0 where a worker is another process.
+    reports: of its slices, once they are measured, empty there.
     """
 
     slices: Sequence[Slice]
     settings: job.JobOptions
     bases: Mapping[str, int | None]
     origin: object
+    size: int = 0
     reports: list[SliceReport] = field(default_factory=list)
     work: Future[None] = field(default_factory=Future)
-    _changed: threading.Event = field(default_factory=threading.Event)
+    _read: threading.Event = field(default_factory=threading.Event)
+    _measured: threading.Event = field(default_factory=threading.Event)
 
     def run_in(self, pool: ThreadPoolExecutor, run: Callable[[], None]) -> None:
         """Run the pipeline in another thread."""
         self.work = pool.submit(run)
-        self.work.add_done_callback(lambda _: self._changed.set())
+        self.work.add_done_callback(lambda _: self._is_over())
+
+    def _is_over(self) -> None:
+        self._read.set()
+        self._measured.set()
+
+    def is_read(self, size: int) -> None:
+        """Called by the worker when only the last blocks are being measured."""
+        self.size = size
+        self._read.set()
 
     def is_measured(self, reports: list[SliceReport]) -> None:
         """Called by the worker when only folding and writing remain."""
         self.reports = reports
-        self._changed.set()
+        self._measured.set()
+
+    def wait_until_read(self) -> None:
+        """Returns when it is, or when the pipeline has ended."""
+        self._read.wait()
 
     def wait_until_measured(self) -> None:
         """Returns when it is, or when the pipeline has ended."""
-        self._changed.wait()
+        self._measured.wait()
 
 
 class Ahead:
-    """The cycle that was begun ahead, if there is one, and the threads in which pipelines run."""
+    """The cycle that was begun ahead, if there is one, and the threads in which pipelines run and one waits."""
 
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(2, "cycle")
+        self.pool = ThreadPoolExecutor(3, "cycle")
         self._held: Begun | None = None
 
     def __enter__(self) -> Self:

@@ -107,7 +107,7 @@ def run_cycle(
 ) -> CycleReport | None:
     """Plan, run and commit once; None when there is nothing new. Raises Conflict when another was first.
 
-    ahead: where the next cycle is begun as soon as this one is measured, if much is waiting; the next call goes on with
+    ahead: where the next cycle is begun as soon as this one is read, if much is waiting; the next call goes on with
     it. What it plans begins where this cycle ends, and is committed after it or not at all.
     """
     standing = stand(lake)
@@ -121,7 +121,7 @@ def run_cycle(
         begun = _begin(lake, source, options, seen.seen, now, slices, bases, ahead)
     try:
         if ahead:
-            begun.wait_until_measured()
+            begun.wait_until_read()
             _look_ahead(begun, lake, source, options, seen, now, standing, ahead)
         begun.work.result()
         return _settle(begun, lake, source, options, seen, standing, before_commit)
@@ -149,7 +149,7 @@ def _begin(
     begun = Begun(slices, settings, bases, (lake, source, options))
     if options.runner == "inprocess":
         job.SEEN[name] = seen
-        job.MEASURED[name] = begun.is_measured
+        job.TOLD[name] = job.Told(begun.is_read, begun.is_measured)
 
     def run() -> None:
         job.run(slices, settings, options.runner, options.runner_options)
@@ -177,8 +177,8 @@ def _look_ahead(
     ahead: Ahead,
 ) -> None:
     """Begin the next cycle while this one is folded and written, unless little is waiting or nobody knows where this
-    one ends (streams)."""
-    if sum(report.bytes for report in begun.reports) < options.cycle_bytes // 2:
+    one ends (streams). Its first blocks wait for the events of this one."""
+    if begun.size < options.cycle_bytes // 2:
         return
     if any(_is_stream(part) for part in begun.slices):
         return
@@ -197,10 +197,17 @@ def _look_ahead(
         return
     if any(places.get(part.app_id) not in (None, dict(part.options).get("path")) for part in slices):
         return
-    known = seen.seen_or_among(event_union([report.events for report in begun.reports]))
+
+    def expect() -> Seen:
+        begun.wait_until_measured()
+        return seen.seen_or_among(event_union([report.events for report in begun.reports]))
+
+    expected = ahead.pool.submit(expect)
     # Of no use where this one is not committed, even if it goes on elsewhere: its events count as seen.
     bases = {part.app_id: committed(part.app_id) for part in (*begun.slices, *slices)}
-    ahead.hold(_begin(lake, source, options, known, now, slices, bases, ahead))
+    ahead.hold(
+        _begin(lake, source, options, lambda events: expected.result()(events), now, slices, bases, ahead)
+    )
 
 
 def _is_stream(part: Slice) -> bool:

@@ -6,8 +6,8 @@ Belongs here: when to fold and when to hand on. How it is done is in `requests` 
 from collections.abc import Callable
 from typing import Final
 
-from pipelines.ingest.fold import Rows, concat, fold
-from pipelines.ingest.requests import Map, Requests, fold_requests
+from pipelines.ingest.fold import Map, Rows, concat, fold
+from pipelines.ingest.requests import Requests, fold_requests
 
 MOST_ROWS: Final = 1 << 16
 """Rows that are folded together before they are handed on."""
@@ -57,7 +57,7 @@ class Folder:
 
     def _merge(self) -> None:
         folded, self._folded = self._folded, []
-        merged = fold(concat(folded))
+        merged = fold(concat(folded), run=self._run)
         if len(merged) > self._limit:
             self._full(merged)
         else:
@@ -67,5 +67,5 @@ class Folder:
         """Hand over what is left."""
         self._fold()
         if self._folded:
-            self._full(fold(concat(self._folded)))
+            self._full(fold(concat(self._folded), run=self._run))
             self._folded = []

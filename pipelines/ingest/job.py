@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +58,17 @@ class JobOptions:
     drops: tuple[str, ...] = ()
 
 
+class Told(NamedTuple):
+    """is_read: called once the slices of a cycle are read, with their bytes. is_measured: called with their reports."""
+
+    is_read: Callable[[int], None]
+    is_measured: Callable[[list[SliceReport]], None]
+
+
 SEEN: Final[dict[str, Seen]] = {}
 """Events of earlier cycles by name of the cycle, for workers that are this process."""
-MEASURED: Final[dict[str, Callable[[list[SliceReport]], None]]] = {}
-"""By name of the cycle: what to call when its slices are measured, in workers that are this process."""
+TOLD: Final[dict[str, Told]] = {}
+"""By name of the cycle: who is told how far it is, by workers that are this process."""
 _ABANDONED: Final[set[str]] = set()
 _CONTEXTS: Final[dict[tuple[str, str, bytes], Context]] = {}
 _CONTEXT_LOCK: Final = threading.Lock()
@@ -82,8 +89,10 @@ def context_of(options: JobOptions) -> Context:
         if options.log_format == "native"
         else get_format(options.log_format, dict(options.format_options))
     )
+    told = TOLD.get(options.name)
     return replace(
         held,
+        is_read=told.is_read if told else held.is_read,
         now_ms=options.now_ms,
         threads=options.threads,
         log_format=log_format,
@@ -128,8 +137,8 @@ class MeasureSlices(beam.DoFn):  # type: ignore[misc]
             packed.extend((first + shard, pack(part)) for shard, part in _shards(rows, options.shards))
 
         reports = process(options.source, parts, context_of(options), take)
-        if options.name in MEASURED:
-            MEASURED[options.name](reports)
+        if options.name in TOLD:
+            TOLD[options.name].is_measured(reports)
         for (index, _), report in zip(element, reports, strict=True):
             _leave(options.staging / f"slice-{index:05d}.pickle", pickle.dumps(report))
         release_unused()
@@ -198,7 +207,7 @@ def run(
 def forget(options: JobOptions) -> None:
     """Remove what a job left beside the lake."""
     SEEN.pop(options.name, None)
-    MEASURED.pop(options.name, None)
+    TOLD.pop(options.name, None)
     shutil.rmtree(options.staging, ignore_errors=True)
 
 

@@ -36,8 +36,9 @@ class Context:
     """What every worker needs besides a slice.
 
     log_format: adapter; None for the native record. now_ms: the clock of the cycle. seen: which events (hashes)
-    earlier cycles own, where the worker can know; the coordinator looks in any case. is_abandoned: whether nobody waits
-    for the result any more, so that the rest need not be read.
+    earlier cycles own, where the worker can know; the coordinator looks in any case. is_read: is told, once all slices
+    are read, how many bytes they hold. is_abandoned: whether nobody waits for the result any more, so that the rest
+    need not be read.
     """
 
     map_version: str
@@ -50,6 +51,7 @@ class Context:
     since_ms: int | None = None
     until_ms: int | None = None
     seen: Seen | None = None
+    is_read: Callable[[int], None] = lambda size: None
     is_abandoned: Callable[[], bool] = lambda: False
 
 
@@ -223,6 +225,7 @@ def _slices(
     """Each slice with its measured blocks, in order; at most threads + 1 blocks are under way."""
     under_way: deque[Future[_Measured]] = deque()
     waiting: deque[tuple[Slice, NDArray[np.int64], _Reached, list[Future[_Measured]]]] = deque()
+    size = 0
     for part, drop in parts:
         blocks: list[Future[_Measured]] = []
         for block in source.read(part):
@@ -230,12 +233,14 @@ def _slices(
                 break
             if len(under_way) > context.threads:
                 under_way.popleft().result()
+            size += len(block.payload)
             future = pool.submit(_measure_block, block, context, drop)
             under_way.append(future)
             blocks.append(future)
         waiting.append((part, drop, source.reached(part), blocks))
         while waiting and all(future.done() for future in waiting[0][3]):
             yield _results(waiting.popleft())
+    context.is_read(size)
     while waiting:
         yield _results(waiting.popleft())
 
