@@ -28,7 +28,6 @@ from pipelines.detect.sub_traffic import VIEWS, View, capped
 
 RESOLUTIONS: Final = (0.15, 0.4)
 SMALLEST: Final = 4
-_LEAST_WEIGHT: Final = 0.3
 _MEAN_DEGREE: Final = 400.0
 _MOST_LINKS: Final = 8_000_000
 """Links per view that are aimed at, at most: memory, and the time of everything that follows."""
@@ -83,7 +82,7 @@ def build_graph(accounts: Accounts, z: NDArray[np.float64], topics: int, view: V
     background = min(view.background, _MEAN_DEGREE / len(rows), 2 * _MOST_LINKS / len(rows) ** 2)
     # In a small world nearly every random pair has no weight at all (-inf), between which no quantile can be drawn.
     weights = np.maximum(sampled_weights(inside, factor), -1e9)
-    threshold = max(float(np.quantile(weights, 1 - background)), _LEAST_WEIGHT)
+    threshold = max(float(np.quantile(weights, 1 - background)), view.least)
     found = link(inside, factor, threshold)
     return Graph(view, v, Links(rows[found.a], rows[found.b], found.weight, found.d2))
 

@@ -21,20 +21,22 @@ from pipelines.detect.arrays import owners_of
 @dataclass(frozen=True)
 class View:
     """per_cell, per_topic: most prompts that count (0 = no cap). smallest: prompts that an account must keep.
-    background: share of ordinary pairs that may be linked."""
+    background: share of ordinary pairs that may be linked. least: log Bayes factor below which no pair is linked, where
+    that share is not reached by pairs with much in common."""
 
     name: str
     per_cell: float
     per_topic: float
     smallest: float
     background: float
+    least: float
 
 
 VIEWS: Final = (
-    View("whole", 0, 0, 12, 0.03),
-    View("spread", 1, 0, 10, 0.03),
-    View("diffuse", 1, 6, 8, 0.015),
-    View("thin", 1, 4, 8, 0.02),
+    View("whole", 0, 0, 12, 0.03, 1.2),
+    View("spread", 1, 0, 10, 0.03, 0.3),
+    View("diffuse", 1, 6, 8, 0.015, 0.3),
+    View("thin", 1, 4, 8, 0.02, 0.3),
 )
 
 
