@@ -110,7 +110,10 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     return (
         Reason("list_share", m["list_share"], 4.5 * (m["list_share"] - 0.66), "a popular interest"),
         Reason("load_spread", m["load_spread"], -5.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
-        Reason("topic_scatter", m["topic_scatter"], -2.2 * _log(m["topic_scatter"] / 0.85), "one application"),
+        # Above 1 the members were not dealt random parts: an application, or a list asked in a few set phrases.
+        Reason(
+            "topic_scatter", m["topic_scatter"], -2.2 * _log(min(m["topic_scatter"], 1.0) / 0.85), "one application"
+        ),
         Reason(
             "accounts_nearby", m["near"], 0.3 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
             "a popular interest: many others ask much the same",
