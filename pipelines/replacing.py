@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: the one place that makes a draft beside it and renames.
+"""Writing a file whole or not at all, and flushing it: the one place that makes a draft beside it and renames.
 
 Drafts have names of their own, so processes and threads that write the same file never share one.
 """
@@ -9,6 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

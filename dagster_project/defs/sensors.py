@@ -35,12 +35,12 @@ def new_finding(context: dg.SensorEvaluationContext, scarecrow: Scarecrow) -> dg
     mart = scarecrow.mart_path()
     if not mart.exists():
         return dg.SkipReason(f"there is no mart {mart} yet")
-    with ExitStack() as stack:
-        if not build_channels(scarecrow.settings(), stack):
-            return dg.SkipReason("nobody is told, for no channel of alerts is set (docs/ALERTS.md)")
     stamp = str(mart.stat().st_mtime_ns)
     if context.cursor == stamp:
         return dg.SkipReason("the mart is the one that was told of")
+    with ExitStack() as stack:
+        if not build_channels(scarecrow.settings(), stack):
+            return dg.SkipReason("nobody is told, for no channel of alerts is set (docs/ALERTS.md)")
     try:
         found = preview(mart, scarecrow.settings(), time.time_ns() // 1_000_000)
     except ScarecrowError as error:

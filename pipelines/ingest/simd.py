@@ -26,6 +26,9 @@ that it becomes part of, it is compiled in three quarters of the time."""
 LANES: Final = 32
 PADDING: Final = 2 * LANES
 """Bytes that a buffer must hold behind its last record, all zero."""
+WORDS: Final = 16
+"""Words of 8 bytes, one of each text or token, that are worked on side by side."""
+WORDS_TYPE: Final = ir.VectorType(ir.IntType(64), WORDS)
 
 
 def pointer_to(context: Any, builder: Any, signature: Any, args: Any, place: int) -> Any:
@@ -43,6 +46,19 @@ def spread(builder: Any, value: Any, kind: Any) -> Any:
     single = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
     return builder.shuffle_vector(single, undefined, zeros)
+
+
+def in_all_words(value: int) -> Any:
+    """WORDS times the same number."""
+    return ir.Constant(WORDS_TYPE, [value] * WORDS)
+
+
+def largest_word(builder: Any, values: Any) -> Any:
+    """The largest of WORDS unsigned numbers."""
+    largest = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.IntType(64), [WORDS_TYPE]), f"llvm.vector.reduce.umax.v{WORDS}i64"
+    )
+    return builder.call(largest, [values])
 
 
 def words_at(builder: Any, base: Any, places: Any, wanted: Any) -> Any:

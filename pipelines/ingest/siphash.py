@@ -9,20 +9,24 @@ from typing import Any, Final
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from pipelines.ingest.simd import cgutils, intrinsic, pointer_to, spread, words_at
+from pipelines.ingest.simd import (
+    WORDS,
+    WORDS_TYPE,
+    cgutils,
+    in_all_words,
+    intrinsic,
+    largest_word,
+    pointer_to,
+    spread,
+    words_at,
+)
 
-TEXTS: Final = 16
-_I64: Final = ir.IntType(64)
-_LANES: Final = ir.VectorType(_I64, TEXTS)
+TEXTS: Final = WORDS
 _START: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
 
-def _all(value: int) -> Any:
-    return ir.Constant(_LANES, [value] * TEXTS)
-
-
 def _rotated(builder: Any, value: Any, bits: int) -> Any:
-    return builder.or_(builder.shl(value, _all(bits)), builder.lshr(value, _all(64 - bits)))
+    return builder.or_(builder.shl(value, in_all_words(bits)), builder.lshr(value, in_all_words(64 - bits)))
 
 
 def _rounds(builder: Any, state: list[Any], count: int) -> list[Any]:
@@ -55,38 +59,40 @@ def siphash_16(typing_context: Any, buf: Any, begins: Any, sizes: Any, k0: Any, 
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = {place: pointer_to(context, builder, signature, args, place) for place in (0, 1, 2, 5)}
-        lanes = ir.PointerType(_LANES)
+        lanes = ir.PointerType(WORDS_TYPE)
         places = builder.load(builder.bitcast(data[1], lanes), align=8)
         sizes = builder.load(builder.bitcast(data[2], lanes), align=8)
-        words = builder.lshr(sizes, _all(3))
+        words = builder.lshr(sizes, in_all_words(3))
         state = [
             cgutils.alloca_once_value(
-                builder, builder.xor(spread(builder, args[3 + place % 2], _LANES), _all(_START[place]))
+                builder,
+                builder.xor(spread(builder, args[3 + place % 2], WORDS_TYPE), in_all_words(_START[place])),
             )
             for place in range(4)
         ]
-        longest = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_I64, [_LANES]), f"llvm.vector.reduce.umax.v{TEXTS}i64"
-        )
-        with cgutils.for_range(builder, builder.call(longest, [words])) as loop:
-            index = spread(builder, loop.index, _LANES)
+        with cgutils.for_range(builder, largest_word(builder, words)) as loop:
+            index = spread(builder, loop.index, WORDS_TYPE)
             is_inside = builder.icmp_unsigned("<", index, words)
-            at = builder.add(places, builder.shl(index, _all(3)))
+            at = builder.add(places, builder.shl(index, in_all_words(3)))
             before = [builder.load(each) for each in state]
             after = _taken_in(builder, before, words_at(builder, data[0], at, is_inside))
             for each, old, new in zip(state, before, after, strict=True):
                 builder.store(builder.select(is_inside, new, old), each)
-        rest = builder.and_(sizes, _all(7))
-        has_rest = builder.icmp_unsigned("!=", rest, _all(0))
-        last = words_at(builder, data[0], builder.add(places, builder.shl(words, _all(3))), has_rest)
+        rest = builder.and_(sizes, in_all_words(7))
+        has_rest = builder.icmp_unsigned("!=", rest, in_all_words(0))
+        last = words_at(builder, data[0], builder.add(places, builder.shl(words, in_all_words(3))), has_rest)
         # Of eight minus `rest` bytes nothing counts; where there are none, nothing was read.
-        unused = builder.and_(builder.sub(_all(64), builder.shl(rest, _all(3))), _all(63))
-        last = builder.and_(last, builder.lshr(_all((1 << 64) - 1), unused))
-        last = builder.or_(last, builder.shl(sizes, _all(56)))
+        unused = builder.and_(
+            builder.sub(in_all_words(64), builder.shl(rest, in_all_words(3))), in_all_words(63)
+        )
+        last = builder.and_(last, builder.lshr(in_all_words((1 << 64) - 1), unused))
+        last = builder.or_(last, builder.shl(sizes, in_all_words(56)))
         v0, v1, v2, v3 = _taken_in(builder, [builder.load(each) for each in state], last)
-        v0, v1, v2, v3 = _rounds(builder, [v0, v1, builder.xor(v2, _all(0xFF)), v3], 4)
+        v0, v1, v2, v3 = _rounds(builder, [v0, v1, builder.xor(v2, in_all_words(0xFF)), v3], 4)
         hashed = builder.xor(builder.xor(v0, v1), builder.xor(v2, v3))
-        builder.store(builder.and_(hashed, _all((1 << 63) - 1)), builder.bitcast(data[5], lanes), align=8)
+        builder.store(
+            builder.and_(hashed, in_all_words((1 << 63) - 1)), builder.bitcast(data[5], lanes), align=8
+        )
         return context.get_dummy_value()
 
     return types.void(buf, begins, sizes, types.uint64, types.uint64, out), generate

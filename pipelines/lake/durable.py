@@ -5,26 +5,18 @@ without flushing them: after a power cut an entry may be empty that later entrie
 whoever commits flushes his entry, and those of others before it, before anything is acknowledged or removed.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from deltalake import DeltaTable
 
+from pipelines.replacing import sync
+
 CHECKPOINT_EVERY: Final = 50
 """Versions."""
 _flushed: Final[dict[tuple[str, int], int]] = {}
 """By log folder (path, inode): the newest version up to which this process has flushed the log."""
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sync_folders(root: Path, folders: Iterable[Path]) -> None:

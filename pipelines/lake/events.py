@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipelines.lake.durable import sync
+from pipelines.replacing import sync
 
 EVENTS: Final = "_events"
 """Folder of a lake."""

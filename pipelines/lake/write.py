@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from pipelines.lake.durable import sync
-from pipelines.replacing import replacing
+from pipelines.replacing import replacing, sync
 
 _STATISTICS: Final = ("epoch_hour", "requests", "offset")
 """Columns with minima and maxima in the log. Only integers: wrong bounds make readers drop rows."""

@@ -21,6 +21,7 @@ from pipelines.mart.audit_log import Change
 from pipelines.mart.macros import install_macros
 from pipelines.mart.models import MODELS, STAGED, STAGING
 from pipelines.mart.open import reader
+from pipelines.replacing import sync
 from schemas.mart import MART, RANKINGS_KEPT
 
 
@@ -184,14 +185,6 @@ def _merge_history(target: Path, other: Path, replaced: int | None = None) -> No
 
 
 def _swap(draft: Path, mart: Path) -> None:
-    _sync(draft)
+    sync(draft)
     os.replace(draft, mart)
-    _sync(mart.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(mart.parent)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pipelines.errors import ScarecrowError, UsageError
 from pipelines.ingest.quantise import Quantiser, zeros
 from pipelines.ingest.vectors import VectorQuantiser, no_cells
-from pipelines.lake.durable import sync, sync_folders
+from pipelines.lake.durable import sync_folders
 from pipelines.prompt_map.fit import CELLS_PER_TOPIC, DIMENSIONS, TOPICS, FittedMap
 from pipelines.prompt_map.kinds import Kind
 from pipelines.prompt_map.tokens import BUCKETS, TOKENS_VERSION
-from pipelines.replacing import replacing
+from pipelines.replacing import replacing, sync
 
 _ARRAYS: Final = "map.npz"
 _ABOUT: Final = "about.json"

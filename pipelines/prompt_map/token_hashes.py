@@ -8,20 +8,23 @@ from typing import Any, Final
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from pipelines.ingest.simd import cgutils, intrinsic, pointer_to, spread, words_at
+from pipelines.ingest.simd import (
+    WORDS,
+    WORDS_TYPE,
+    cgutils,
+    in_all_words,
+    intrinsic,
+    largest_word,
+    pointer_to,
+    spread,
+    words_at,
+)
 
-TOKENS: Final = 16
 LONGEST: Final = 16
 """Bytes of the longest token that is hashed here."""
 START: Final = 0xCBF29CE484222325
 FACTOR: Final = 0x9E3779B97F4A7C15
-_I64: Final = ir.IntType(64)
-_LANES: Final = ir.VectorType(_I64, TOKENS)
 _ALL_BITS: Final = (1 << 64) - 1
-
-
-def _all(value: int) -> Any:
-    return ir.Constant(_LANES, [value] * TOKENS)
 
 
 def _smaller(builder: Any, one: Any, other: Any) -> Any:
@@ -30,10 +33,10 @@ def _smaller(builder: Any, one: Any, other: Any) -> Any:
 
 def _mixed(builder: Any, value: Any, word: Any, size: Any) -> Any:
     """One step of the hash: the first `size` bytes of a word, 1 to 8."""
-    unused = builder.sub(_all(64), builder.shl(size, _all(3)))
-    word = builder.and_(word, builder.lshr(_all(_ALL_BITS), unused))
-    value = builder.mul(builder.xor(value, word), _all(FACTOR))
-    return builder.xor(value, builder.lshr(value, _all(32)))
+    unused = builder.sub(in_all_words(64), builder.shl(size, in_all_words(3)))
+    word = builder.and_(word, builder.lshr(in_all_words(_ALL_BITS), unused))
+    value = builder.mul(builder.xor(value, word), in_all_words(FACTOR))
+    return builder.xor(value, builder.lshr(value, in_all_words(32)))
 
 
 @intrinsic
@@ -49,38 +52,39 @@ def hash_tokens(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, begins, stops, target = (pointer_to(context, builder, signature, args, k) for k in (0, 1, 2, 5))
-        lanes = ir.PointerType(_LANES)
+        lanes = ir.PointerType(WORDS_TYPE)
 
         def load(array: Any) -> Any:
             return builder.load(builder.bitcast(builder.gep(array, [args[3]]), lanes), align=8)
 
-        number = ir.Constant(_LANES, list(range(TOKENS)))
-        left = spread(builder, builder.sub(args[4], args[3]), _LANES)
+        number = ir.Constant(WORDS_TYPE, list(range(WORDS)))
+        left = spread(builder, builder.sub(args[4], args[3]), WORDS_TYPE)
         is_token = builder.icmp_signed("<", number, left)
         places = load(begins)
-        sizes = builder.select(is_token, builder.sub(load(stops), places), _all(1))
+        sizes = builder.select(is_token, builder.sub(load(stops), places), in_all_words(1))
         word = words_at(builder, base, places, is_token)
-        lead = builder.and_(word, _all(0xFF))
-        is_wide = builder.icmp_unsigned(">=", lead, _all(0xE0))
-        width = builder.select(builder.icmp_unsigned(">=", lead, _all(0xF0)), _all(4), _all(3))
+        lead = builder.and_(word, in_all_words(0xFF))
+        is_wide = builder.icmp_unsigned(">=", lead, in_all_words(0xE0))
+        width = builder.select(
+            builder.icmp_unsigned(">=", lead, in_all_words(0xF0)), in_all_words(4), in_all_words(3)
+        )
         # Bit 5 makes letters lower-case and is set in digits anyway.
-        lower = builder.select(is_wide, _all(0), _all(0x2020202020202020))
-        size = _smaller(builder, builder.select(is_wide, width, sizes), _all(LONGEST))
-        value = _mixed(builder, _all(START), builder.or_(word, lower), _smaller(builder, size, _all(8)))
-        is_long = builder.icmp_unsigned(">", size, _all(8))
-        word = words_at(builder, base, builder.add(places, _all(8)), builder.and_(is_token, is_long))
-        rest = builder.select(is_long, builder.sub(size, _all(8)), _all(1))
+        lower = builder.select(is_wide, in_all_words(0), in_all_words(0x2020202020202020))
+        size = _smaller(builder, builder.select(is_wide, width, sizes), in_all_words(LONGEST))
+        value = _mixed(
+            builder, in_all_words(START), builder.or_(word, lower), _smaller(builder, size, in_all_words(8))
+        )
+        is_long = builder.icmp_unsigned(">", size, in_all_words(8))
+        word = words_at(builder, base, builder.add(places, in_all_words(8)), builder.and_(is_token, is_long))
+        rest = builder.select(is_long, builder.sub(size, in_all_words(8)), in_all_words(1))
         value = builder.select(is_long, _mixed(builder, value, builder.or_(word, lower), rest), value)
         store = cgutils.get_or_insert_function(
             builder.module,
-            ir.FunctionType(ir.VoidType(), [_LANES, lanes, ir.IntType(32), is_token.type]),
-            f"llvm.masked.store.v{TOKENS}i64.p0",
+            ir.FunctionType(ir.VoidType(), [WORDS_TYPE, lanes, ir.IntType(32), is_token.type]),
+            f"llvm.masked.store.v{WORDS}i64.p0",
         )
         place = builder.bitcast(builder.gep(target, [args[3]]), lanes)
         builder.call(store, [value, place, ir.Constant(ir.IntType(32), 8), is_token])
-        largest = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_I64, [_LANES]), f"llvm.vector.reduce.umax.v{TOKENS}i64"
-        )
-        return builder.call(largest, [sizes])
+        return largest_word(builder, sizes)
 
     return types.int64(buf, starts, ends, types.int64, types.int64, out), generate

@@ -24,7 +24,7 @@ from pipelines.ingest.simd import (
     lowest_bit,
 )
 from pipelines.ingest.siphash import TEXTS
-from pipelines.prompt_map.token_hashes import hash_tokens
+from pipelines.prompt_map.token_hashes import FACTOR, START, hash_tokens
 
 BUCKETS: Final = 1 << 17
 VECTOR_TOKENS: Final = 256
@@ -136,7 +136,7 @@ def _find_runs(
 @inner
 def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
     """One step of the hash: eight more bytes."""
-    value = (value ^ word) * np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ word) * np.uint64(FACTOR)
     return value ^ (value >> np.uint64(32))
 
 
@@ -157,7 +157,7 @@ def _mixed_run(
     """
     while at < stop and count < limit:
         first_byte = at
-        value = np.uint64(0xCBF29CE484222325)
+        value = np.uint64(START)
         word = np.uint64(0)
         filled = 0
         is_token = False
@@ -292,14 +292,14 @@ def term_counts(
     buckets: NDArray[np.int32],
     counts: NDArray[np.int32],
 ) -> int:
-    """Distinct buckets of the first 256 tokens in order of first occurrence; returns how many.
+    """Distinct buckets of the first VECTOR_TOKENS tokens in order of first occurrence; returns how many.
 
     seen: int32[SLOTS] scratch, an open-addressing table of places in buckets, from 1 on. buckets, counts: outputs of at
-    least 256.
+    least as many.
     """
     seen[:] = 0
     distinct = 0
-    for k in range(min(count, 256)):
+    for k in range(min(count, VECTOR_TOKENS)):
         b = bucket(tokens[k])
         slot = b & (len(seen) - 1)
         while seen[slot] != 0 and buckets[seen[slot] - 1] != b:
