@@ -77,25 +77,35 @@ def _counts(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
     return count
 
 
+def _nats(
+    seen: NDArray[np.float64], of: NDArray[np.float64], expected: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    ratio = (seen + PRIOR * expected) / ((of + PRIOR) * expected)
+    return np.clip(np.log(np.maximum(ratio, 1e-12)), -MOST_AGAINST, MOST_FOR)
+
+
+def _shares(habits: Habits) -> NDArray[np.float64]:
+    return np.column_stack([np.maximum(habits.shares, 1e-12), np.ones(len(habits.shares))])
+
+
+def alike_table(habits: Habits, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each bin of each habit says for one hand with the members, nats, float64[h, BINS + 1]; 0 for unknown."""
+    count = _counts(habits, members)
+    table = _nats(count, count[:, :BINS].sum(axis=1)[:, None], _shares(habits))
+    table[:, BINS] = 0.0
+    return table
+
+
 def alike(habits: Habits, members: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.float64]:
     """What the habits of some accounts say for one hand with the (other) members; float64[at], nats. members, at:
     places in the rows of `habits`, members ascending and all of them in `at`, ascending."""
-    count = _counts(habits, members)
-    each = np.arange(len(count))
+    each = np.arange(habits.bins.shape[1])
+    out = np.asarray(alike_table(habits, members)[each, habits.bins[at]].sum(axis=1))
+    count, mine = _counts(habits, members), habits.bins[members]
     total = count[:, :BINS].sum(axis=1)
-    share = np.column_stack([np.maximum(habits.shares, 1e-12), np.ones(len(count))])
-
-    def nats(
-        seen: NDArray[np.float64], of: NDArray[np.float64], expected: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        ratio = (seen + PRIOR * expected) / ((of + PRIOR) * expected)
-        return np.clip(np.log(np.maximum(ratio, 1e-12)), -MOST_AGAINST, MOST_FOR)
-
-    table = nats(count, total[:, None], share)
-    table[:, BINS] = 0.0
-    out = np.asarray(table[each, habits.bins[at]].sum(axis=1))
-    mine = habits.bins[members]
-    own = nats(np.maximum(count[each, mine] - 1, 0), np.maximum(total - 1, 0)[None, :], share[each, mine])
+    own = _nats(
+        np.maximum(count[each, mine] - 1, 0), np.maximum(total - 1, 0)[None, :], _shares(habits)[each, mine]
+    )
     out[np.searchsorted(at, members)] = np.where(mine < BINS, own, 0.0).sum(axis=1)
     return out
 

@@ -19,7 +19,7 @@ from pipelines.detect.candidates import Group, SameSource, candidates, habits, n
 from pipelines.detect.communities import PHI_LIMIT
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_signs import list_signs
-from pipelines.detect.membership import Frame, Held, frame, grow
+from pipelines.detect.membership import Frame, List, frame, grow, hold
 from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.same_source import THREADS
 
@@ -135,9 +135,12 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
 
 @dataclass(frozen=True)
 class _Grown:
-    members: NDArray[np.int64]
-    odds: NDArray[np.float64]
+    grown: List
     reasons: tuple[Reason, ...]
+
+    @property
+    def members(self) -> NDArray[np.int64]:
+        return self.grown.members
 
     @property
     def score(self) -> float:
@@ -153,15 +156,20 @@ def find(same: SameSource, evidence: Sequence[Evidence], options: Options = DEFA
     taken = np.zeros(len(accounts), dtype=bool)
     nearby = [neighbours_of(graph.links, len(accounts)) for graph in same.graphs]
     f = frame(same, rows, own, habits_of(accounts, evidence, rows), nearby)
-    for group in _grow_seeds(f, candidates(same, nearby), own):
-        if float(taken[group.members].mean()) >= OVERLAP:
-            continue
-        kept.append(group)
-        taken[group.members] = True
-    return _assign(same, kept, rows, options)
+    # Groups are small: threads of the library would cost more than they save, and fight with ours.
+    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
+        for group in _grow_seeds(f, candidates(same, nearby), own, pool):
+            if float(taken[group.members].mean()) >= OVERLAP:
+                continue
+            kept.append(group)
+            taken[group.members] = True
+        odds = list(pool.map(lambda group: hold(f, group.grown), kept))
+    return _assign(same, kept, odds, rows, options)
 
 
-def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> list[_Grown]:
+def _grow_seeds(
+    f: Frame, groups: Sequence[Group], own: NDArray[np.float64], pool: ThreadPoolExecutor
+) -> list[_Grown]:
     """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
     if len(f.rows) == 0 or not groups:
         return []
@@ -177,14 +185,13 @@ def _grow_seeds(f: Frame, groups: Sequence[Group], own: NDArray[np.float64]) -> 
             chosen.append(group)
 
     def best_of(seed: Group) -> _Grown | None:
-        tried = [_measured(f, own, *found) for found in grow(f, seed.members, seed.graph)]
+        tried = [_measured(f, own, found) for found in grow(f, seed.members, seed.graph)]
         return max(tried, key=lambda g: g.score, default=None)
 
-    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-        grown: dict[bytes, _Grown] = {}
-        for best in pool.map(best_of, chosen):
-            if best is not None:
-                grown.setdefault(best.members.tobytes(), best)
+    grown: dict[bytes, _Grown] = {}
+    for best in pool.map(best_of, chosen):
+        if best is not None:
+            grown.setdefault(best.members.tobytes(), best)
     return sorted(grown.values(), key=lambda g: (-g.score, g.members.tobytes()))
 
 
@@ -198,20 +205,12 @@ def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dic
     }
 
 
-def _measured(
-    f: Frame,
-    own: NDArray[np.float64],
-    members: NDArray[np.int64],
-    held: Held,
-) -> _Grown:
+def _measured(f: Frame, own: NDArray[np.float64], grown: List) -> _Grown:
     """A grown group with its reasons."""
-    ratios = held.ratio[f.place[members]]
-    typical = float(np.quantile(ratios, 0.25))
-    near = float((held.ratio > typical).sum() - (ratios > typical).sum())
-    accounts = f.same.accounts
-    signs = list_signs(accounts, f.same.urn, members, held.fitted)
-    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": near}
-    return _Grown(members, held.odds, group_reasons(m))
+    accounts, members = f.same.accounts, grown.members
+    signs = list_signs(accounts, f.same.urn, members, grown.fitted)
+    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": float(grown.near)}
+    return _Grown(grown, group_reasons(m))
 
 
 def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -221,21 +220,26 @@ def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _assign(
-    same: SameSource, groups: Sequence[_Grown], rows: NDArray[np.int64], options: Options
+    same: SameSource,
+    groups: Sequence[_Grown],
+    odds: Sequence[NDArray[np.float64]],
+    rows: NDArray[np.int64],
+    options: Options,
 ) -> Campaigns:
     """Each account to the group that says most for it: the log-odds that the group is a campaign and the account in
-    it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one."""
+    it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one.
+    odds: float64[rows] for each group."""
     size = len(same.accounts)
     worth = np.zeros(size)
     best = np.full(size, -1, dtype=np.int64)
     owner = np.full(size, -1, dtype=np.int64)
     odds_of = np.full(size, -np.inf)
-    for place, group in enumerate(groups):
-        value = np.maximum(FLOOR + _both(CONFIDENCE * group.score, MEMBERSHIP * group.odds), 0.0)
+    for place, (group, held) in enumerate(zip(groups, odds, strict=True)):
+        value = np.maximum(FLOOR + _both(CONFIDENCE * group.score, MEMBERSHIP * held), 0.0)
         better = value > worth[rows]
         worth[rows[better]] = value[better]
         best[rows[better]] = place
-        own = group.odds[np.searchsorted(rows, group.members)]
+        own = held[np.searchsorted(rows, group.members)]
         mine = (owner[group.members] < 0) | (own > odds_of[group.members])
         # A member of a stronger group leaves it only for one that fits it better and is itself shown.
         mine &= (owner[group.members] < 0) | (group.score >= options.shown_score)

@@ -97,16 +97,30 @@ def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int)
     )
 
 
-Neighbours = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Compressed adjacency: (offsets int64[accounts + 1], neighbours)."""
+Neighbours = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""Compressed adjacency: (offsets int64[accounts + 1], neighbours int32, ascending for each account)."""
 
 
 def neighbours_of(links: Links, size: int) -> Neighbours:
     """Who is linked to whom, both ways."""
-    ends = np.concatenate([links.a, links.b])
-    others = np.concatenate([links.b, links.a])
-    order = np.argsort(ends, kind="stable")
-    return np.concatenate(([0], np.cumsum(np.bincount(ends, minlength=size)))).astype(np.int64), others[order]
+    degree = np.bincount(links.a, minlength=size) + np.bincount(links.b, minlength=size)
+    offsets = np.concatenate(([0], np.cumsum(degree))).astype(np.int64)
+    neighbours = np.empty(int(offsets[-1]), dtype=np.int32)
+    _neighbours(links.a, links.b, offsets[:-1].copy(), neighbours)
+    return offsets, neighbours
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(
+    a: NDArray[np.int64], b: NDArray[np.int64], free: NDArray[np.int64], out: NDArray[np.int32]
+) -> None:
+    """Links are ordered by a and b, so those that come before an account are written first, in order."""
+    for i in range(len(a)):
+        out[free[b[i]]] = a[i]
+        free[b[i]] += 1
+    for i in range(len(a)):
+        out[free[a[i]]] = b[i]
+        free[a[i]] += 1
 
 
 def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
@@ -137,7 +151,7 @@ def count_links(nearby: Neighbours, members: NDArray[np.int64], size: int) -> ND
 @njit(cache=True, nogil=True)
 def _count_links(
     offsets: NDArray[np.int64],
-    neighbours: NDArray[np.int64],
+    neighbours: NDArray[np.int32],
     members: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:

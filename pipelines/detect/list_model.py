@@ -197,3 +197,55 @@ def ratios_to(
         ratio, share,
     )  # fmt: skip
     return ratio, share
+
+
+def may_reach(
+    histogram: csr_matrix,
+    urn: Urn,
+    rows: NDArray[np.int64],
+    cells: NDArray[np.float64],
+    least: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Which accounts outside a list may have a ratio of at least least (float64[rows]), bool[rows]: no account that
+    does is left out.
+
+    The log likelihood is concave in the share and 0 at 0, so its slope there bounds it by a line. Where it falls
+    already at the smallest share that is tried, that share is the best one and the line ends there.
+    """
+    out = np.empty(len(rows), dtype=np.bool_)
+    entries = (histogram.indptr, histogram.indices, histogram.data)
+    _may_reach(rows, *entries, urn.own, cells, float(SHARES[0]), float(SHARES[-1]), least, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _may_reach(
+    rows: NDArray[np.int64],
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    counts: NDArray[np.float64],
+    own: NDArray[np.float64],
+    cells: NDArray[np.float64],
+    smallest: float,
+    largest: float,
+    least: NDArray[np.float64],
+    out: NDArray[np.bool_],
+) -> None:
+    for i in range(len(rows)):
+        out[i] = least[i] == -np.inf
+        if not np.isfinite(least[i]):
+            continue
+        begin, end = indptr[rows[i]], indptr[rows[i] + 1]
+        slope = 0.0
+        for j in range(begin, end):
+            slope += counts[j] * (cells[indices[j]] / own[j] - 1)
+        if max(largest * slope, smallest * slope) < least[i]:
+            continue
+        out[i] = True
+        if smallest * slope >= least[i]:
+            continue
+        later = 0.0
+        for j in range(begin, end):
+            relative = cells[indices[j]] / own[j] - 1
+            later += counts[j] * relative / (1 + smallest * relative)
+        out[i] = later > -_LEAST

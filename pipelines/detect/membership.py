@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from pipelines.detect.accounts import Accounts
-from pipelines.detect.alike import Habits, alike
+from pipelines.detect.alike import Habits, alike, alike_table
 from pipelines.detect.arrays import entries_of
-from pipelines.detect.candidates import Neighbours, SameSource, count_links
-from pipelines.detect.list_model import ListFit, fit_list, ratios_to
+from pipelines.detect.candidates import Neighbours, SameSource
+from pipelines.detect.list_model import ListFit, fit_list, may_reach, ratios_to
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -43,6 +44,8 @@ STRICTNESS: Final = (1.0, 0.2, 0.0)
 LEAST_LINKED: Final = 0.02
 """Share of the members to which an account must be linked to be looked at."""
 _STEPS: Final = 4
+_ROUNDING: Final = 1e-6
+"""Nats by which a sum in another order may differ."""
 SMALLEST: Final = 4
 
 
@@ -50,8 +53,8 @@ SMALLEST: Final = 4
 class Frame:
     """What does not change from group to group. rows: int64[r], accounts that may belong, ascending. place:
     int64[accounts], places in the rows, -1 for others. linked: per view who is linked to whom. habit: float64[r],
-    repeats, first turns and own evidence in nats. habits: of the rows. asked, askers: longer prompts of all samples,
-    csr[accounts, prompts] and its transpose."""
+    repeats, first turns and own evidence in nats. habits: of the rows. asked: longer prompts of all samples, csr
+    [accounts, prompts]. long: float64[accounts], how many they are."""
 
     same: SameSource
     rows: NDArray[np.int64]
@@ -60,7 +63,6 @@ class Frame:
     habit: NDArray[np.float64]
     habits: Habits
     asked: csr_matrix
-    askers: csr_matrix
     long: NDArray[np.float64]
 
     @property
@@ -70,13 +72,16 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Accounts held against a list. odds, ratio: float64[rows of the frame], -inf for accounts with hardly a link to
-    its members, which are not looked at. fitted: their list."""
+class List:
+    """A list that a seed has grown into. members: int64[k] account rows, ascending. fitted: what they share. view:
+    place of the view, strictness: weight of a mean apart, under which it was grown. near: accounts beside the members
+    that it explains better than the lower quarter of them."""
 
-    odds: NDArray[np.float64]
-    ratio: NDArray[np.float64]
+    members: NDArray[np.int64]
     fitted: ListFit
+    view: int
+    strictness: float
+    near: int
 
 
 def frame(
@@ -98,7 +103,7 @@ def frame(
     long = np.diff(asked.indptr).astype(np.float64)
     place = np.full(len(accounts), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
-    return Frame(same, rows, place, linked, habit, habits, asked, asked.T.tocsr(), long)
+    return Frame(same, rows, place, linked, habit, habits, asked, long)
 
 
 def _long_prompts(accounts: Accounts) -> csr_matrix:
@@ -111,29 +116,62 @@ def _long_prompts(accounts: Accounts) -> csr_matrix:
     )
 
 
-def shared_with(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many longer prompts of each account another member asked too, float64[accounts]."""
+def shared_with(f: Frame, members: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many longer prompts of some accounts another member asked too, float64[rows]."""
     entries = entries_of(f.asked.indptr, members)
-    prompts, times = np.unique(f.asked.indices[entries], return_counts=True)
-    places = entries_of(f.askers.indptr, prompts)
-    askers = f.askers.indices[places]
-    of = np.repeat(times, f.askers.indptr[prompts + 1] - f.askers.indptr[prompts])
     inside = np.zeros(f.asked.shape[0], dtype=bool)
     inside[members] = True
-    shared = np.bincount(askers, weights=(of - inside[askers] > 0).astype(np.float64), minlength=len(inside))
-    return np.asarray(shared, dtype=np.float64)
+    shared = np.zeros(len(rows))
+    times = np.zeros(f.asked.shape[1], dtype=np.int32)
+    _shared_with(rows, inside[rows], f.asked.indptr, f.asked.indices, f.asked.indices[entries], times, shared)
+    return shared
+
+
+@njit(cache=True, nogil=True)
+def _shared_with(
+    rows: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+    offsets: NDArray[np.int32],
+    prompts: NDArray[np.int32],
+    asked: NDArray[np.int32],
+    times: NDArray[np.int32],
+    shared: NDArray[np.float64],
+) -> None:
+    """asked: the members' prompts. times: int32[prompts], zeros."""
+    for prompt in asked:
+        times[prompt] += 1
+    for i in range(len(rows)):
+        for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
+            shared[i] += times[prompts[k]] > inside[i]
 
 
 def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the (other) members that each account is linked to, in the view that links it best;
-    float64[accounts]."""
-    size = f.asked.shape[0]
-    most = np.zeros(size, dtype=np.int64)
+    """Share of the (other) members that each account that may belong is linked to, in the view that links it best;
+    float64[rows of the frame]."""
+    size = len(f.place)
+    count, most = np.empty(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
     for nearby in f.linked:
-        np.maximum(most, count_links(nearby, members, size), out=most)
-    inside = np.zeros(size)
-    inside[members] = 1.0
-    return np.asarray(most / np.maximum(len(members) - inside, 1))
+        _most_linked(*nearby, members, count, most)
+    others = np.full(len(f.rows), float(len(members)))
+    others[f.place[members]] -= 1
+    return np.asarray(most[f.rows] / np.maximum(others, 1))
+
+
+@njit(cache=True, nogil=True)
+def _most_linked(
+    offsets: NDArray[np.int64],
+    neighbours: NDArray[np.int32],
+    members: NDArray[np.int64],
+    count: NDArray[np.int32],
+    most: NDArray[np.int32],
+) -> None:
+    """Raise `most` to how many members each account is linked to. count: int32[accounts], room."""
+    count[:] = 0
+    for member in members:
+        for k in range(offsets[member], offsets[member + 1]):
+            count[neighbours[k]] += 1
+    for other in range(len(most)):
+        most[other] = max(most[other], count[other])
 
 
 def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -159,67 +197,149 @@ def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int6
 @dataclass(frozen=True)
 class _Reading:
     """What does not depend on the view. at: int64[k], places of the accounts looked at in the rows of the frame.
-    ratio, odds: float64[k]. fitted: the list of the members."""
+    share: float64[k], of the members that each is linked to. fitted: the list of the members. likely: int64[m], places
+    of those whom the log-odds favour before their means are held against the members'; odds: float64[m]."""
 
     at: NDArray[np.int64]
-    ratio: NDArray[np.float64]
-    odds: NDArray[np.float64]
+    share: NDArray[np.float64]
     fitted: ListFit
+    likely: NDArray[np.int64]
+    odds: NDArray[np.float64]
 
 
 def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
-    """The accounts with links to the members held against their list. A member's own prompts are taken out of it."""
+    """The accounts with links to the members held against their list, as far as the log-odds may favour them."""
+    at, share = _looked_at(f, members)
     accounts = f.same.accounts
+    fitted = fit_list(accounts.histogram, f.same.urn, members)
+    least = np.empty(len(at))
+    own = f.place[members]
+    _least_ratios(at, share, f.habit, f.prior, alike_table(f.habits, own), f.habits.bins, least)
+    least[np.searchsorted(at, own)] = -np.inf
+    some = np.flatnonzero(may_reach(accounts.histogram, f.same.urn, f.rows[at], fitted.cells, least))
+    odds = _odds(f, members, at[some], share[some], _ratio(f, members, fitted, at[some]))
+    likely = odds > 0
+    return _Reading(at, share, fitted, at[some[likely]], odds[likely])
+
+
+def _looked_at(f: Frame, members: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(places of the members and of the accounts with links to them, share of the members that each is linked to)."""
     share = linked_share(f, members)
     near = share >= LEAST_LINKED
-    near[members] = True
-    at = np.flatnonzero(near[f.rows])
+    near[f.place[members]] = True
+    at = np.flatnonzero(near)
+    return at, share[at]
+
+
+@njit(cache=True, nogil=True)
+def _least_ratios(
+    at: NDArray[np.int64],
+    share: NDArray[np.float64],
+    habit: NDArray[np.float64],
+    prior: float,
+    table: NDArray[np.float64],
+    bins: NDArray[np.int16],
+    least: NDArray[np.float64],
+) -> None:
+    """The ratios below which the log-odds of accounts that are no members cannot be positive, to rounding; infinite
+    where even the largest that counts would not do. table: what each bin of each habit says (`alike`)."""
+    for i in range(len(at)):
+        rest = LINKED * (share[i] - 0.5) + habit[at[i]] - prior
+        for h in range(len(table)):
+            rest += ALIKE * table[h, bins[at[i], h]]
+        least[i] = -rest - _ROUNDING if MOST_RATIO + rest > -_ROUNDING else np.inf
+
+
+def _ratio(
+    f: Frame, members: NDArray[np.int64], fitted: ListFit, at: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Log likelihood ratios of some accounts, all members among them, whose own prompts are taken out of the list."""
+    ratio, _ = ratios_to(f.same.accounts.histogram, f.same.urn, f.rows[at], fitted.cells)
+    ratio[np.searchsorted(at, f.place[members])] = fitted.ratio
+    return ratio
+
+
+def _odds(
+    f: Frame,
+    members: NDArray[np.int64],
+    at: NDArray[np.int64],
+    share: NDArray[np.float64],
+    ratio: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Log-odds of some accounts, all members among them, before their means are held against the members'."""
     rows = f.rows[at]
-    fitted = fit_list(accounts.histogram, f.same.urn, members)
-    ratio, _ = ratios_to(accounts.histogram, f.same.urn, rows, fitted.cells)
-    ratio[np.searchsorted(rows, members)] = fitted.ratio
-    shared = shared_with(f, members)[rows] - USUAL_DUPLICATES * f.long[rows] - 1
-    odds = (
+    shared = shared_with(f, members, rows) - USUAL_DUPLICATES * f.long[rows] - 1
+    return np.asarray(
         np.minimum(ratio, MOST_RATIO)
-        + LINKED * (share[rows] - 0.5)
+        + LINKED * (share - 0.5)
         + f.habit[at]
         + ALIKE * alike(f.habits, f.place[members], at)
         - np.clip(shared, 0, 12)
         - f.prior
     )
-    return _Reading(at, ratio, odds, fitted)
 
 
-def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[tuple[NDArray[np.int64], Held]]:
-    """The lists that a seed grows into, one for each strictness that leaves any: (members, accounts held against it).
+def _against(
+    f: Frame, members: NDArray[np.int64], view: int, strictness: float, at: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What a mean apart from the members' says against some accounts, nats."""
+    if not strictness:
+        return np.zeros(len(at))
+    distance = apart(f, members, view, f.rows[at])
+    return np.asarray(strictness * np.maximum(distance - 1.5, 0) ** 2)
+
+
+def hold(f: Frame, grown: List) -> NDArray[np.float64]:
+    """All accounts held against a list: log-odds float64[rows of the frame], -inf for those with hardly a link to its
+    members, which are not looked at."""
+    at, share = _looked_at(f, grown.members)
+    odds = np.full(len(f.rows), -np.inf)
+    odds[at] = _odds(f, grown.members, at, share, _ratio(f, grown.members, grown.fitted, at))
+    odds[at] -= _against(f, grown.members, grown.view, grown.strictness, at)
+    return odds
+
+
+def _near(f: Frame, members: NDArray[np.int64], reading: _Reading) -> int:
+    """Accounts looked at beside the members that the list explains better than the lower quarter of the members."""
+    histogram, urn, cells = f.same.accounts.histogram, f.same.urn, reading.fitted.cells
+    typical = float(np.quantile(reading.fitted.ratio, 0.25))
+    least = np.full(len(reading.at), typical - _ROUNDING)
+    least[np.searchsorted(reading.at, f.place[members])] = np.inf
+    rows = f.rows[reading.at]
+    ratio, _ = ratios_to(histogram, urn, rows[may_reach(histogram, urn, rows, cells, least)], cells)
+    return int((ratio > typical).sum())
+
+
+def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[List]:
+    """The lists that a seed grows into, one for each strictness that leaves any.
 
     Each step keeps whom the log-odds favour, at most doubling the group, so that a seed cannot run away in one step.
     """
     read: dict[bytes, _Reading] = {}
+    near: dict[bytes, int] = {}
     seed = seed[f.place[seed] >= 0]
     if len(seed) < SMALLEST:
         return []
 
-    def hold(members: NDArray[np.int64], strictness: float) -> Held:
-        reading = read.get(members.tobytes())
-        if reading is None:
-            reading = read[members.tobytes()] = _read(f, members)
-        odds, ratio = np.full(len(f.rows), -np.inf), np.full(len(f.rows), -np.inf)
-        odds[reading.at], ratio[reading.at] = reading.odds, reading.ratio
-        if strictness:
-            distance = apart(f, members, view, f.rows[reading.at])
-            odds[reading.at] -= strictness * np.maximum(distance - 1.5, 0) ** 2
-        return Held(odds, ratio, reading.fitted)
+    def reading_of(members: NDArray[np.int64]) -> _Reading:
+        key = members.tobytes()
+        if key not in read:
+            read[key] = _read(f, members)
+        return read[key]
 
     grown = []
     for strictness in STRICTNESS:
-        members, held = seed, hold(seed, strictness)
+        members, reading = seed, reading_of(seed)
         for _ in range(_STEPS):
-            likely = np.flatnonzero(held.odds > 0)
-            best_first = likely[np.argsort(-held.odds[likely], kind="stable")]
+            odds = reading.odds - _against(f, members, view, strictness, reading.likely)
+            likely, odds = reading.likely[odds > 0], odds[odds > 0]
+            best_first = likely[np.argsort(-odds, kind="stable")]
             joined = np.sort(f.rows[best_first[: max(2 * len(members), 12)]])
             if len(joined) < SMALLEST or np.array_equal(joined, members):
                 break
-            members, held = joined, hold(joined, strictness)
-        grown.append((members, held))
+            members, reading = joined, reading_of(joined)
+        key = members.tobytes()
+        if key not in near:
+            near[key] = _near(f, members, reading)
+        grown.append(List(members, reading.fitted, view, strictness, near[key]))
     return grown

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from pipelines.detect.list_model import fit_list, fit_urn, ratios_to
+from pipelines.detect.list_model import fit_list, fit_urn, may_reach, ratios_to
 
 CELLS, TOPICS = 1024, 32
 
@@ -50,3 +50,17 @@ def test_own_prompts_do_not_speak_for_their_own_account() -> None:
     urn = fit_urn(histogram, TOPICS)
     fitted = fit_list(histogram, urn, np.array([7]))
     assert fitted.ratio[0] <= 3
+
+
+def test_whoever_reaches_a_ratio_may_reach_it_and_most_others_may_not() -> None:
+    rng = np.random.default_rng(3)
+    histogram = csr_matrix(np.concatenate([people(400, rng), covered(60, rng, 30, 90)]))
+    urn = fit_urn(histogram, TOPICS)
+    cells = fit_list(histogram, urn, np.arange(400, 430)).cells
+    rows = np.arange(460)
+    ratio, _ = ratios_to(histogram, urn, rows, cells)
+    for least in (-5.0, 0.0, 2.0, float(np.quantile(ratio, 0.9))):
+        may = may_reach(histogram, urn, rows, cells, np.full(460, least))
+        assert may[ratio >= least].all()
+    assert may_reach(histogram, urn, rows, cells, np.full(460, 2.0))[ratio < 2].mean() < 0.3
+    assert not may_reach(histogram, urn, rows, cells, np.full(460, np.inf)).any()
