@@ -431,8 +431,7 @@ def write_lake(path: Path, accounts: int, days: int, seed: int) -> Population:
     made = Days(population, version, seed)
     position = 0
     for number in range(days):
-        parts = list(made.day(number))
-        rows = concat(parts)
+        rows = concat(list(made.day(number)))
         now_ms = (FIRST_DAY + number + 1) * DAY_MS
         root, name = path / "account_hours", f"day-{number:02d}.parquet"
         files: list[Written] = [

@@ -76,16 +76,14 @@ def rejects(scarecrow: Scarecrow) -> dg.AssetCheckResult:
 @dg.asset_check(asset="prompt_map", name="map_drift")
 def map_drift(scarecrow: Scarecrow) -> dg.AssetCheckResult:
     """Whether the map still describes the last week's traffic (population stability index over its topics)."""
-    import numpy as np
-
     from pipelines.prompt_map.store import load
+    from pipelines.rank.daily import WEEK
     from pipelines.rank.drift import map_drift as look
-    from pipelines.rank.horizon import HOUR_MS, read_horizon
+    from pipelines.rank.horizon import read_horizon
 
     lake = scarecrow.open_lake()
-    horizon = read_horizon(lake, 7)
-    back = (horizon.as_of_ms // HOUR_MS - 1 - horizon.hours.hours.astype(np.int64)) // 24
-    return _as_warning(look(horizon, back, load(lake.path, horizon.map_version)))
+    horizon = read_horizon(lake, WEEK)
+    return _as_warning(look(horizon.daily, load(lake.path, horizon.map_version)))
 
 
 def ranking_checks() -> list[dg.AssetChecksDefinition]:

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.detect.arrays import run_starts
 from pipelines.lake.tables import Lake
-from pipelines.rank.horizon import read_horizon
+from pipelines.rank.horizon import span
 
 
 def received_shingles(lake: Lake, days: float) -> tuple[list[str], list[NDArray[np.int64]]]:
@@ -12,14 +13,16 @@ def received_shingles(lake: Lake, days: float) -> tuple[list[str], list[NDArray[
 
     Raises ScarecrowError when the lake holds no requests.
     """
-    rows = read_horizon(lake, days).hours
-    sketch = rows.sketches["response_shingles"]
-    owner = np.repeat(rows.codes.astype(np.int64), np.diff(sketch.offsets))
-    order = np.lexsort((sketch.keys, owner))
-    owner, keys = owner[order], sketch.keys[order]
-    first = np.ones(len(keys), dtype=np.bool_)
-    first[1:] = (owner[1:] != owner[:-1]) | (keys[1:] != keys[:-1])
-    owner, keys = owner[first], keys[first]
-    bounds = np.searchsorted(owner, np.arange(len(rows.accounts) + 1))
-    parts = [keys[bounds[i] : bounds[i + 1]] for i in range(len(rows.accounts))]
-    return rows.accounts.to_pylist(), parts
+    accounts: list[str] = []
+    received: list[NDArray[np.int64]] = []
+    for rows in span(lake, days).parts():
+        sketch = rows.sketches["response_shingles"]
+        owner = np.repeat(rows.codes.astype(np.int64), np.diff(sketch.offsets))
+        order = np.lexsort((sketch.keys, owner))
+        owner, keys = owner[order], sketch.keys[order]
+        first = run_starts(owner, keys)
+        owner, keys = owner[first], keys[first]
+        bounds = np.searchsorted(owner, np.arange(len(rows.accounts) + 1))
+        received += [keys[bounds[i] : bounds[i + 1]] for i in range(len(rows.accounts))]
+        accounts += rows.accounts.to_pylist()
+    return accounts, received

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.detect import calibrate, links
 from pipelines.detect.accounts import commonest
+from pipelines.detect.course import Course
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
 from pipelines.detect.profiles import DAY_MS, Map, profile, table
-from pipelines.errors import ScarecrowError
-from pipelines.ingest.fold import Rows, fold
+from pipelines.ingest.fold import Rows
 from schemas.account_hour import UNKNOWN_TIME
 
 
@@ -47,21 +46,6 @@ class Evidence:
     stratum: NDArray[np.int64] | None = None
 
 
-def owners(hours: Rows, profiles: Rows) -> NDArray[np.int64]:
-    """Row of `profiles` for each row of `hours`, int64. Raises ScarecrowError when an account has no
-    profile.
-    """
-    place = np.full(len(profiles.accounts), -1, dtype=np.int64)
-    place[profiles.codes] = np.arange(len(profiles))
-    known = pc.index_in(hours.accounts, value_set=profiles.accounts)
-    if known.null_count:
-        raise ScarecrowError(
-            f"{known.null_count} accounts of the hours have no profile; fold both from the same rows"
-        )
-    rows: NDArray[np.int64] = place[known.to_numpy()[hours.codes]]
-    return rows
-
-
 def peer_groups(profiles: Rows, as_of_ms: int) -> NDArray[np.int64]:
     """Stratum of each account (volume x age x surface), int64[accounts]: whom it is compared with."""
     known = profiles.created != UNKNOWN_TIME
@@ -71,27 +55,24 @@ def peer_groups(profiles: Rows, as_of_ms: int) -> NDArray[np.int64]:
 
 def account_evidence(
     profiles: Rows,
-    hours: Rows,
+    course: Course,
     prompt_map: Map | None,
     as_of_ms: int,
     peers: NDArray[np.bool_] | None = None,
 ) -> tuple[pl.DataFrame, list[Evidence]]:
     """Profiles (`schemas.mart.ACCOUNT_PROFILES`) and the evidence of every account-level family.
 
-    profiles: folded to one row per account; this is the order of both results. hours: the same rows by hour
-    or day. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon.
+    profiles: folded to one row per account; this is the order of both results. course: of the same
+    accounts. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon.
     peers: accounts that others are compared with, bool[accounts]; all when None.
     """
-    hours = fold(hours)  # what is read off rows must not depend on how they were sliced
     p = profile(profiles, prompt_map, as_of_ms)
-    owner = owners(hours, profiles)
-    per_topic = prompt_map.quantiser.cell_norms.shape[1] if prompt_map is not None else 1
     shared = links.shared_values(profiles)
     by_family = {
-        "tempo": tempo.statistics(p, hours, owner),
+        "tempo": tempo.statistics(p, course),
         "coverage": coverage.statistics(p),
         "diversity": diversity.statistics(p),
-        "systematicity": systematicity.statistics(p, hours, owner, per_topic),
+        "systematicity": systematicity.statistics(p, course),
         "elicitation": elicitation.statistics(p),
         "linkage": linkage.statistics(p, shared, links.expand(shared)),
     }

@@ -14,6 +14,7 @@ _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
 """Numbers of the options in glibc's malloc.h."""
 _KEPT: Final = 1 << 30
+_LARGE: Final = 1 << 20
 
 
 def of_c_library(name: str) -> Any:
@@ -32,3 +33,13 @@ def keep_memory() -> None:
     mallopt(_ARENA_MAX, 1)
     mallopt(_MMAP_THRESHOLD, _KEPT)
     mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def return_memory() -> None:
+    """Ask for large arrays to be mapped one by one again, so that what is dropped goes back to the system at once: a
+    ranking makes few of them and holds each long."""
+    mallopt = of_c_library("mallopt")
+    if mallopt is None:
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGE)
+    mallopt(_TRIM_THRESHOLD, _LARGE)

@@ -262,11 +262,11 @@ def concat(parts: Sequence[Rows]) -> Rows:
         np.concatenate([part.first for part in parts]),
         np.concatenate([part.last for part in parts]),
         np.concatenate([part.created for part in parts]),
-        {s.name: _concat_entries([part.sketches[s.name] for part in parts]) for s in SKETCHES},
+        {s.name: concat_entries([part.sketches[s.name] for part in parts]) for s in SKETCHES},
     )
 
 
-def _concat_entries(parts: list[Entries]) -> Entries:
+def concat_entries(parts: list[Entries]) -> Entries:
     starts = np.cumsum([0] + [len(part.keys) for part in parts])
     offsets = np.concatenate(
         [[0], *(part.offsets[1:] + start for start, part in zip(starts[:-1], parts, strict=True))]

@@ -84,11 +84,11 @@ def by_day(files: Iterable[HourFile]) -> dict[int, list[HourFile]]:
     return dict(days)
 
 
-def fresh_days(lake: Lake, hours: Iterable[HourFile]) -> dict[int, str]:
-    """Absolute paths of the day files that hold exactly what the given live hour files hold, by day."""
+def fresh_days(lake: Lake, hours: Iterable[HourFile]) -> dict[int, DayFile]:
+    """The day files that hold exactly what the given live hour files hold, by day."""
     wanted = {day: fingerprint(files) for day, files in by_day(hours).items()}
     return {
-        file.day: f"{lake.path}/{ACCOUNT_DAYS.name}/{file.path}"
+        file.day: file
         for file in day_files(lake.table(ACCOUNT_DAYS))
         if wanted.get(file.day) == file.fingerprint
     }

@@ -2,3 +2,7 @@
 
 Each step is a plain function; `dagster_project` shows them as assets.
 """
+
+from pipelines.ingest.allocator import return_memory
+
+return_memory()

@@ -1,9 +1,8 @@
 """Facts behind the relation blind_spots that only the lake knows; `sql/marts/blind_spots.sql` words them."""
 
-import numpy as np
 import pyarrow as pa
 
-from pipelines.rank.horizon import HOUR_MS, Horizon
+from pipelines.rank.horizon import Horizon
 from schemas.missing import EVIDENCE_OF_FIELD
 
 _FACTS = pa.schema(
@@ -27,12 +26,10 @@ def horizon_facts(horizon: Horizon) -> pa.Table:
     failed = int(horizon.profiles.sum("failures").sum() + horizon.profiles.sum("throttles").sum())
     mapped = int(horizon.profiles.sketches["cells"].counts.sum())
     days = max(1, round(horizon.days))
-    end = horizon.as_of_ms // HOUR_MS
-    seen = np.unique((end - 1 - horizon.hours.hours.astype(np.int64)) // 24)
     row = {
         "as_of": horizon.as_of_ms * 1000,
         "days": days,
-        "silent_days": days - min(days, len(seen)),
+        "silent_days": days - min(days, int(horizon.daily.is_seen.sum())),
         "requests": requests,
         "unmapped_requests": max(0, requests - failed - mapped),
     }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipelines.lake.notes import Note
 from pipelines.prompt_map.store import NO_MAP, PromptMap
-from pipelines.rank.horizon import HOUR_MS, Horizon
+from pipelines.rank.daily import Daily
 from schemas.account_hour import PRESENCE
 
 VOLUME_FACTOR: Final = 3.0
@@ -35,15 +35,13 @@ class Drift:
     says: str
 
 
-def drift_facts(horizon: Horizon, prompt_map: PromptMap, notes: Sequence[Note]) -> list[Drift]:
+def drift_facts(daily: Daily, prompt_map: PromptMap, notes: Sequence[Note]) -> list[Drift]:
     """Every look at a horizon, one each of volume, missing_fields, rejects and map_drift."""
-    end = horizon.as_of_ms // HOUR_MS
-    back = (end - 1 - horizon.hours.hours.astype(np.int64)) // 24
     return [
-        volume(np.bincount(np.maximum(back, 0), weights=horizon.hours.sum("requests")).astype(np.float64)),
-        missing_fields(horizon, back),
+        volume(daily.sum("requests").astype(np.float64)),
+        missing_fields(daily),
         rejects(notes),
-        map_drift(horizon, back, prompt_map),
+        map_drift(daily, prompt_map),
     ]
 
 
@@ -58,16 +56,15 @@ def volume(by_day: NDArray[np.float64]) -> Drift:
     return Drift("volume", is_sound, ratio if np.isfinite(ratio) else None, VOLUME_FACTOR, says)
 
 
-def missing_fields(horizon: Horizon, back: NDArray[np.int64]) -> Drift:
-    """Fields that most calls carried on the days before and almost none on the newest. back: days before its end."""
-    now, then = back == 0, back > 0
-    calls = horizon.hours.sum("requests")
-    if not calls[now].sum() or not calls[then].sum():
+def missing_fields(daily: Daily) -> Drift:
+    """Fields that most calls carried on the days before and almost none on the newest."""
+    calls = daily.sum("requests")
+    if not calls[:1].sum() or not calls[1:].sum():
         return Drift("missing_fields", True, None, 0, "only one day of calls")
     gone = []
     for name in PRESENCE:
-        carried = horizon.hours.sum(f"with_{name}")
-        if carried[then].sum() >= 0.5 * calls[then].sum() and carried[now].sum() < 0.05 * calls[now].sum():
+        carried = daily.sum(f"with_{name}")
+        if carried[1:].sum() >= 0.5 * calls[1:].sum() and carried[0] < 0.05 * calls[0]:
             gone.append(name)
     says = f"no longer logged: {', '.join(gone)}" if gone else "every field that used to come still comes"
     return Drift("missing_fields", not gone, float(len(gone)), 0, says)
@@ -83,24 +80,20 @@ def rejects(notes: Sequence[Note]) -> Drift:
     return Drift("rejects", share <= REJECT_SHARE, share, REJECT_SHARE, says)
 
 
-def map_drift(horizon: Horizon, back: NDArray[np.int64], prompt_map: PromptMap) -> Drift:
+def map_drift(daily: Daily, prompt_map: PromptMap) -> Drift:
     """Topics of the last week's distinct prompts against those of the sample that the map was fitted to."""
     if prompt_map.version == NO_MAP:
         return Drift("map_drift", False, None, STABILITY_LIMIT, "there is no prompt map; fit one")
-    prompts = horizon.hours.sketches["prompts"]
-    cells = np.asarray(prompts.payloads["prompt_cells"])
-    keys = prompts.keys[np.repeat(back < 7, np.diff(prompts.offsets)) & (cells >= 0)]
-    cells = cells[np.repeat(back < 7, np.diff(prompts.offsets)) & (cells >= 0)]
-    _, first = np.unique(keys, return_index=True)
-    if len(first) < _PROMPTS_NEEDED:
-        says = f"{len(first):,} distinct prompts in a week, fewer than {_PROMPTS_NEEDED:,}"
+    size = len(daily.prompts)
+    if size < _PROMPTS_NEEDED:
+        says = f"{size:,} distinct prompts in a week, fewer than {_PROMPTS_NEEDED:,}"
         return Drift("map_drift", True, None, STABILITY_LIMIT, says)
     per_topic = prompt_map.cells_per_topic
     topics = len(prompt_map.ordinary) // per_topic
-    now = np.bincount(cells[first] // per_topic, minlength=topics).astype(np.float64)
+    now = np.bincount(daily.cells // per_topic, minlength=topics).astype(np.float64)
     fitted = prompt_map.ordinary.reshape(topics, per_topic).sum(axis=1, dtype=np.float64)
     index = stability(fitted, now)
-    says = f"population stability index {index:.3f} over {topics} topics, {len(first):,} distinct prompts of a week"
+    says = f"population stability index {index:.3f} over {topics} topics, {size:,} distinct prompts of a week"
     return Drift("map_drift", index < STABILITY_LIMIT, index, STABILITY_LIMIT, says)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.detect.arrays import owners_of
+from pipelines.detect.course import Course
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
 from pipelines.detect.links import account_links
@@ -26,7 +28,7 @@ from pipelines.mart.labels import as_table, read_labels
 from pipelines.prompt_map.store import load
 from pipelines.rank.blind import field_evidence, horizon_facts
 from pipelines.rank.drift import drift_facts
-from pipelines.rank.horizon import Horizon, read_horizon
+from pipelines.rank.horizon import Extent, read_horizon
 from pipelines.rank.previous import previous_history, previous_members
 from pipelines.rank.sources import source_looks, source_notes, source_table
 from pipelines.rank.weigh import weigh
@@ -36,10 +38,6 @@ from schemas.mart import ACCOUNT_PROFILES, FAMILIES, RUNS
 
 Facts = Mapping[str, Any]
 """What a step tells of its result, for people."""
-_HOUR_SKETCHES: Final = ("cells", "models", "prompts")
-"""What evidence and drift read by hour; everything else is read by account."""
-
-
 TOLD_ALL: Final = 50_000
 """The most suspect accounts, which are told what is unavailable to them; members of campaigns are told too."""
 
@@ -120,14 +118,14 @@ def take_labels(ranking: Ranking) -> Facts:
 def profile_accounts(ranking: Ranking) -> Facts:
     """Fold the horizon to one row per account."""
     ranking.workspace.put("began", time.time())
-    horizon = read_horizon(ranking.lake, ranking.horizon_days, ranking.as_of_ms, hour_sketches=_HOUR_SKETCHES)
+    work = ranking.workspace
+    horizon = read_horizon(ranking.lake, ranking.horizon_days, ranking.as_of_ms, scratch=work.scratch())
     prompt_map = load(ranking.lake.path, horizon.map_version)
-    ranking.workspace.put("drift", drift_facts(horizon, prompt_map, source_notes(ranking.lake)))
-    ranking.workspace.put("horizon_facts", horizon_facts(horizon))
-    ranking.workspace.put("activity", _activity(horizon.hours))
-    # Hours are much of the memory and nobody reads them after the evidence.
-    ranking.workspace.put("hours", horizon.hours)
-    ranking.workspace.put("horizon", horizon.without_hours())
+    work.put("drift", drift_facts(horizon.daily, prompt_map, source_notes(ranking.lake)))
+    work.put("horizon_facts", horizon_facts(horizon))
+    work.put("extent", horizon.extent)
+    work.put("rows", horizon.profiles)
+    work.put("course", horizon.course)
     return {
         "accounts": len(horizon.profiles),
         "account_hours": horizon.account_hours,
@@ -140,13 +138,12 @@ def profile_accounts(ranking: Ranking) -> Facts:
 
 def weigh_evidence(ranking: Ranking) -> Facts:
     """Account-level evidence of every family, and the profile of every account."""
-    horizon: Horizon = ranking.workspace.get("horizon")
-    prompt_map = load(ranking.lake.path, horizon.map_version)
-    hours: Rows = ranking.workspace.get("hours")
-    profiles, evidence = account_evidence(horizon.profiles, hours, prompt_map, horizon.as_of_ms)
-    ranking.workspace.put("profiles", profiles)
-    ranking.workspace.put("evidence", evidence)
-    ranking.workspace.drop("hours")
+    work = ranking.workspace
+    extent: Extent = work.get("extent")
+    prompt_map = load(ranking.lake.path, extent.map_version)
+    profiles, evidence = account_evidence(work.get("rows"), work.get("course"), prompt_map, extent.as_of_ms)
+    work.put("profiles", profiles)
+    work.put("evidence", evidence)
     by_family = {
         family: {
             "reasons": len(found),
@@ -161,16 +158,20 @@ def weigh_evidence(ranking: Ranking) -> Facts:
 
 def link_accounts(ranking: Ranking) -> Facts:
     """Same-source links, and links of shared metadata."""
-    horizon: Horizon = ranking.workspace.get("horizon")
-    same = find_links(horizon.profiles, load(ranking.lake.path, horizon.map_version))
-    shared = account_links(horizon.profiles)
-    ranking.workspace.put("same_source", same)
-    ranking.workspace.put("shared_links", shared)
+    work = ranking.workspace
+    extent: Extent = work.get("extent")
+    rows: Rows = work.get("rows")
+    same = find_links(rows, load(ranking.lake.path, extent.map_version))
+    shared = account_links(rows)
+    work.put("same_source", same)
+    work.put("shared_links", shared)
     return {"same_source_links": len(same.links.a), "shared_metadata_links": len(shared)}
 
 
 def group_campaigns(ranking: Ranking) -> Facts:
     """Campaigns with stable ids."""
+    # Evidence and links have been read off them, and they are much of the memory.
+    ranking.workspace.drop("rows")
     found = find_campaigns(
         ranking.workspace.get("same_source"),
         previous_members(ranking.known),
@@ -183,12 +184,12 @@ def group_campaigns(ranking: Ranking) -> Facts:
 
 def rank_suspects(ranking: Ranking) -> Facts:
     """Scores and reasons of accounts and campaigns."""
-    horizon: Horizon = ranking.workspace.get("horizon")
+    extent: Extent = ranking.workspace.get("extent")
     detection = make_ranking(
         ranking.workspace.get("same_source"),
         ranking.workspace.get("campaigns"),
         ranking.workspace.get("evidence"),
-        horizon.as_of_ms,
+        extent.as_of_ms,
         ranking.options,
     )
     factors = {family: weight for family, (weight, _) in ranking.workspace.get("weights").items()}
@@ -204,12 +205,12 @@ def rank_suspects(ranking: Ranking) -> Facts:
 def draft_mart(ranking: Ranking) -> Facts:
     """Build the next mart beside the one in force."""
     work = ranking.workspace
-    horizon: Horizon = work.get("horizon")
+    extent: Extent = work.get("extent")
     found: Detection = work.get("detection")
     labels, calibrations = work.get("labels"), work.get("calibrations")
     trail = audit_log.read_changes(ranking.known) if ranking.with_labels else []
     profiles = work.get("profiles").to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])
-    links = pa.concat_tables([found.links, _shared(work.get("shared_links"), horizon, found.links.schema)])
+    links = pa.concat_tables([found.links, _shared(work.get("shared_links"), extent, found.links.schema)])
     staged = {
         "accounts": found.accounts,
         "campaigns": found.campaigns,
@@ -218,20 +219,20 @@ def draft_mart(ranking: Ranking) -> Facts:
         "campaign_reasons": found.campaign_reasons,
         "links": links,
         "profiles": profiles,
-        "activity": work.get("activity"),
+        "activity": _activity(work.get("course"), found.accounts["account_id"]),
         "labels": as_table(labels),
         "sources": _sources(ranking.lake),
-        "runs": _run(ranking, horizon, found, links.num_rows, time.time() - work.get("began")),
+        "runs": _run(ranking, extent, found, links.num_rows, time.time() - work.get("began")),
         "history": previous_history(ranking.mart),
         "horizon": work.get("horizon_facts"),
         "field_evidence": field_evidence(),
-        "weights": weights.as_table(work.get("weights"), horizon.as_of_ms),
+        "weights": weights.as_table(work.get("weights"), extent.as_of_ms),
         "audit": audit_log.as_table([*trail, *audit_log.decisions(labels, calibrations)]),
     }
     build.build(work.draft, staged)
     # A shadow changes no state: it has no trail of its own.
     is_shadow = ranking.live is not None
-    changes = [] if is_shadow else build.record_changes(work.draft, trail, horizon.as_of_ms)
+    changes = [] if is_shadow else build.record_changes(work.draft, trail, extent.as_of_ms)
     work.put("changes", changes)
     return {
         "rows": build.row_counts(work.draft),
@@ -278,10 +279,10 @@ def _told(found: Detection) -> pa.Table:
     return reasons.filter(pc.or_(counts, pc.or_(is_shown, is_member)))
 
 
-def _shared(links: Any, horizon: Horizon, schema: pa.Schema) -> pa.Table:
+def _shared(links: Any, extent: Extent, schema: pa.Schema) -> pa.Table:
     table = links.to_arrow()
     if "as_of" not in table.column_names:
-        table = table.append_column("as_of", _stamps(horizon.as_of_ms, table.num_rows))
+        table = table.append_column("as_of", _stamps(extent.as_of_ms, table.num_rows))
     return table.select(schema.names).cast(schema)
 
 
@@ -289,18 +290,13 @@ def _stamps(at_ms: int, rows: int) -> pa.Array:
     return pa.array([at_ms * 1000] * rows, pa.int64()).cast(pa.timestamp("us", "UTC"))
 
 
-def _activity(hours: Rows) -> pa.Table:
-    """Calls per account and day."""
-    day = hours.hours.astype(np.int64) // 24
-    key = hours.codes.astype(np.int64) << 32 | day
-    distinct, inverse = np.unique(key, return_inverse=True)
-    calls = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(calls, inverse, hours.sum("requests"))
+def _activity(course: Course, ids: pa.ChunkedArray) -> pa.Table:
+    """Calls per account and day. ids: of the accounts, in the order of the course."""
     return pa.table(
         {
-            "account_id": hours.accounts.take(pa.array(distinct >> 32)),
-            "day": pa.array((distinct & 0xFFFFFFFF).astype(np.int32)).cast(pa.date32()),
-            "requests": calls,
+            "account_id": ids.take(pa.array(owners_of(course.day_offsets))),
+            "day": pa.array(course.days).cast(pa.date32()),
+            "requests": course.calls,
         }
     )
 
@@ -310,15 +306,15 @@ def _sources(lake: Lake) -> pa.Table:
     return source_table(notes, source_looks(lake, notes))
 
 
-def _run(ranking: Ranking, horizon: Horizon, found: Detection, links: int, seconds: float) -> pa.Table:
+def _run(ranking: Ranking, extent: Extent, found: Detection, links: int, seconds: float) -> pa.Table:
     row = {
-        "as_of": horizon.as_of_ms * 1000,
-        "horizon_days": horizon.days,
+        "as_of": extent.as_of_ms * 1000,
+        "horizon_days": extent.days,
         "code_version": version("scarecrow"),
-        "map_version": horizon.map_version,
+        "map_version": extent.map_version,
         "settings_hash": ranking.settings_hash,
-        "lake_version": horizon.lake_version,
-        "account_hours": horizon.account_hours,
+        "lake_version": extent.lake_version,
+        "account_hours": extent.account_hours,
         "accounts": found.accounts.num_rows,
         "campaigns": found.campaigns.num_rows,
         "links": links,

@@ -37,6 +37,11 @@ class Workspace:
         """Where the next mart is built."""
         return self.folder / "draft.duckdb"
 
+    def scratch(self) -> Path:
+        """The folder, made: for files that a step itself removes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
     def put(self, name: str, value: object) -> None:
         """Keep a result."""
         if self.memory is not None:

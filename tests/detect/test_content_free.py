@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from pipelines.detect.detect import detect
-from pipelines.detect.evidence import account_evidence
 from pipelines.detect.profiles import profile
 from pipelines.ingest.fold import Rows
 from pipelines.prompt_map.store import PromptMap
 from schemas.account_hour import UNKNOWN_LENGTH
-from tests.detect.worlds import START_MS, at_minutes, rows_of, with_prompts
+from tests.detect.worlds import START_MS, at_minutes, evidence_of, rows_of, with_prompts
 
 AS_OF = START_MS + 15 * 86_400_000
 
@@ -43,7 +42,7 @@ def rows() -> Rows:
 
 def test_every_account_is_ranked_and_none_is_sure(rows: Rows) -> None:
     none = PromptMap.none()
-    evidence = account_evidence(rows, rows, none, AS_OF)[1]
+    evidence = evidence_of(rows, rows, none, AS_OF)[1]
     found = detect(rows, none, AS_OF, evidence)
     table = found.accounts.to_pydict()
     assert len(table["account_id"]) == 400
@@ -57,7 +56,7 @@ def test_every_account_is_ranked_and_none_is_sure(rows: Rows) -> None:
 
 
 def test_evidence_of_content_is_unavailable_not_absent(rows: Rows) -> None:
-    by_reason = {e.reason: e for e in account_evidence(rows, rows, PromptMap.none(), AS_OF)[1]}
+    by_reason = {e.reason: e for e in evidence_of(rows, rows, PromptMap.none(), AS_OF)[1]}
     families = {e.family for e in by_reason.values() if not np.isnan(e.values).all()}
     assert {"tempo", "linkage"} <= families
     assert not families & {"coverage", "diversity", "elicitation"}
@@ -76,7 +75,7 @@ def test_with_embeddings_only_what_reads_text_is_unavailable() -> None:
         described.append({"account_id": f"a{number:04d}"} | asked | {"with_prompt": 0, "prompt_bytes": 0})
     embedded = rows_of(*described)
     by_family: dict[str, list[bool]] = {}
-    for e in account_evidence(embedded, embedded, PromptMap.none(), AS_OF)[1]:
+    for e in evidence_of(embedded, embedded, PromptMap.none(), AS_OF)[1]:
         by_family.setdefault(e.family, []).append(bool(np.isnan(e.values).all()))
         if e.reason == "without_replacement":
             assert not np.isnan(e.values).any()

@@ -10,10 +10,10 @@ import pytest
 
 from pipelines.detect.accounts import view
 from pipelines.detect.detect import Detection, detect
-from pipelines.detect.evidence import account_evidence, peer_groups
+from pipelines.detect.evidence import peer_groups
 from pipelines.ingest.fold import Rows, fold, from_arrow, to_arrow
 from schemas.mart import CAMPAIGN_MEMBERS
-from tests.detect.worlds import world
+from tests.detect.worlds import evidence_of, world
 
 
 class Told:
@@ -33,7 +33,7 @@ class Told:
         self.detection = self.rank(self.profiles, self.hours)
 
     def rank(self, profiles: Rows, hours: Rows, previous: pa.Table | None = None) -> Detection:
-        _, evidence = account_evidence(profiles, hours, self.map, self.as_of)
+        _, evidence = evidence_of(profiles, hours, self.map, self.as_of)
         return detect(profiles, self.map, self.as_of, evidence, previous)
 
 

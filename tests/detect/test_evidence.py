@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.alerts.findings import OF_METADATA, Finding
 from pipelines.detect import calibrate
+from pipelines.detect.course import follow
 from pipelines.detect.evidence import Evidence, account_evidence, peer_groups
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import Rows, concat, fold, from_arrow, to_arrow
@@ -17,7 +18,7 @@ from pipelines.prompt_map.fit import FittedMap
 from pipelines.settings import AlertSettings
 from schemas.account_hour import ELICITATION, SKETCHES
 from schemas.mart import FAMILIES
-from tests.detect.worlds import by_account, by_day, rows_of, without, world
+from tests.detect.worlds import by_account, by_day, evidence_of, rows_of, without, world
 
 CONTENT_SKETCHES = ("cells", "prompts", "prompt_shingles", "response_shingles", "openings", "closings")
 CONTENT_SUMS = ("prompt_bytes", "with_prompt", "with_response", *(name for name, _ in ELICITATION))
@@ -40,7 +41,7 @@ def horizon_end(rows: Rows) -> int:
 
 def gather(null_world: tuple[FittedMap, Rows, Rows]) -> tuple[pl.DataFrame, list[Evidence]]:
     fitted, hours, accounts = null_world
-    return account_evidence(accounts, hours, fitted, horizon_end(accounts))
+    return evidence_of(accounts, hours, fitted, horizon_end(accounts))
 
 
 def by_family(found: list[Evidence]) -> dict[str, np.ndarray]:
@@ -166,8 +167,8 @@ def test_order_and_slicing_do_not_matter(null_world: tuple[FittedMap, Rows, Rows
     parts = [from_arrow(table.take(shuffled[k::3])) for k in range(3)]
     again = fold(concat(parts))
     expected = gather(null_world)
-    got = account_evidence(by_account(again), again, fitted, horizon_end(accounts))
-    unfolded = account_evidence(by_account(again), concat(parts), fitted, horizon_end(accounts))
+    got = evidence_of(by_account(again), again, fitted, horizon_end(accounts))
+    unfolded = evidence_of(by_account(again), concat(parts), fitted, horizon_end(accounts))
     for profiles, found in (got, unfolded):
         assert profiles.equals(expected[0])
         same(found, expected[1])
@@ -175,7 +176,7 @@ def test_order_and_slicing_do_not_matter(null_world: tuple[FittedMap, Rows, Rows
 
 def test_days_serve_as_well_as_hours(null_world: tuple[FittedMap, Rows, Rows]) -> None:
     fitted, hours, accounts = null_world
-    profiles, found = account_evidence(accounts, by_day(hours), fitted, horizon_end(accounts))
+    profiles, found = evidence_of(accounts, by_day(hours), fitted, horizon_end(accounts))
     expected = gather(null_world)
     assert profiles.equals(expected[0])
     by_grain = {"model_move", "ordered_sweeps"}
@@ -188,7 +189,7 @@ def test_days_serve_as_well_as_hours(null_world: tuple[FittedMap, Rows, Rows]) -
 def test_without_content_metadata_still_works(null_world: tuple[FittedMap, Rows, Rows]) -> None:
     _, hours, accounts = null_world
     blind = without(hours, CONTENT_SKETCHES, CONTENT_SUMS)
-    profiles, found = account_evidence(by_account(blind), blind, None, horizon_end(accounts))
+    profiles, found = evidence_of(by_account(blind), blind, None, horizon_end(accounts))
     assert profiles["cells_distinct"].to_list() == [0] * len(accounts)
     for e in found:
         if e.family in CONTENT_FAMILIES:
@@ -208,7 +209,7 @@ def test_any_missing_field_is_survived_and_never_innocence(
 ) -> None:
     fitted, hours, accounts = null_world
     rows = without(hours, (dropped,), ())
-    _, found = account_evidence(by_account(rows), rows, fitted, horizon_end(accounts))
+    _, found = evidence_of(by_account(rows), rows, fitted, horizon_end(accounts))
     for e in found:
         assert np.all(e.contribution[np.isnan(e.values)] == 0), e.reason
 
@@ -223,16 +224,16 @@ def test_accounts_that_are_too_small_are_insufficient(null_world: tuple[FittedMa
 
 
 def test_hours_of_an_account_without_profile_are_an_error(null_world: tuple[FittedMap, Rows, Rows]) -> None:
-    fitted, hours, accounts = null_world
+    _, hours, accounts = null_world
     with pytest.raises(ScarecrowError, match="have no profile"):
-        account_evidence(accounts, concat([hours, rows_of({"account_id": "stray"})]), fitted, 1)
+        follow(concat([hours, rows_of({"account_id": "stray"})]), accounts, 16)
 
 
 def test_no_accounts_at_all(null_world: tuple[FittedMap, Rows, Rows]) -> None:
     fitted, hours, _ = null_world
     none = from_arrow(to_arrow(hours).slice(0, 0))
     none = replace(none, map_version="m")
-    profiles, found = account_evidence(none, none, fitted, 1)
+    profiles, found = account_evidence(none, follow(none, none, 16), fitted, 1)
     assert len(profiles) == 0
     assert all(len(e.values) == 0 for e in found)
 
@@ -242,7 +243,7 @@ def test_harvesting_accounts_stand_out_a_little(tmp_path: Path) -> None:
     fitted, hours, accounts, truth = world(
         tmp_path, accounts=500, seed=12, requests_per_account=25, strategies=("reasoning:20", "judging:15")
     )
-    profiles, found = account_evidence(accounts, hours, fitted, horizon_end(accounts))
+    profiles, found = evidence_of(accounts, hours, fitted, horizon_end(accounts))
     listed = pl.read_json(truth).select(pl.col("accounts").explode()).unnest("accounts")
     harvests = profiles.join(listed, on="account_id", how="left")["is_harvesting"].to_numpy()
     nats = np.sum([e.contribution for e in found], axis=0)

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.detect import evidence, links
+from pipelines.detect import links
+from pipelines.detect.course import follow
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
 from pipelines.detect.profiles import profile
@@ -24,11 +25,11 @@ def values(family: str, rows: Rows) -> dict[str, np.ndarray]:
     """Statistics of one family; rows may be finer than one per account."""
     accounts = by_account(rows)
     p = profile(accounts, small_map(), AS_OF_MS)
-    owner = evidence.owners(rows, accounts)
+    course = follow(rows, accounts, 4)
     if family == "tempo":
-        return named(tempo.statistics(p, rows, owner))
+        return named(tempo.statistics(p, course))
     if family == "systematicity":
-        return named(systematicity.statistics(p, rows, owner, 4))
+        return named(systematicity.statistics(p, course))
     if family == "linkage":
         shared = links.shared_values(accounts)
         return named(linkage.statistics(p, shared, links.expand(shared)))

@@ -10,11 +10,10 @@ import pytest
 from pipelines.detect import calibrate
 from pipelines.detect.accounts import view
 from pipelines.detect.detect import Detection, detect, find_links
-from pipelines.detect.evidence import account_evidence
 from pipelines.detect.lifecycle import MEMORY
 from pipelines.detect.score import p_values
 from pipelines.ingest.fold import fold, from_arrow, to_arrow
-from tests.detect.worlds import DAY_MS, START_MS, by_account, world
+from tests.detect.worlds import DAY_MS, START_MS, by_account, evidence_of, world
 
 ALPHA = 0.1
 DAYS = (5, 10, 14)
@@ -33,7 +32,7 @@ class Null:
             early = np.flatnonzero(hours.hours < as_of // 3_600_000)
             before = fold(from_arrow(to_arrow(hours).take(pa.array(early))))
             self.profiles = by_account(before)
-            _, self.evidence = account_evidence(self.profiles, before, self.map, as_of)
+            _, self.evidence = evidence_of(self.profiles, before, self.map, as_of)
             found = detect(self.profiles, self.map, as_of, self.evidence, memory)
             members = found.members
             stamps = pa.array([as_of * 1000] * len(members), pa.int64()).cast(MEMORY.field("as_of").type)

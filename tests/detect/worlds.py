@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
+from pipelines.detect.course import follow
+from pipelines.detect.evidence import Evidence, account_evidence
+from pipelines.detect.profiles import Map
 from pipelines.ingest.decode import decode
 from pipelines.ingest.fold import SUM_INDEX, Rows, concat, fold, from_arrow
 from pipelines.ingest.measure import HashKeys, measure
@@ -114,3 +118,11 @@ def without(rows: Rows, sketches: Sequence[str], sums: Sequence[str]) -> Rows:
     kept = rows.sums.copy()
     kept[:, [SUM_INDEX[name] for name in sums]] = 0
     return replace(rows, sketches=emptied, sums=kept)
+
+
+def evidence_of(
+    accounts: Rows, hours: Rows, fitted: Map | None, as_of_ms: int
+) -> tuple[pl.DataFrame, list[Evidence]]:
+    """Profiles and evidence of accounts; hours: the same rows, not yet folded together."""
+    per_topic = 1 if fitted is None else fitted.quantiser.cell_norms.shape[1]
+    return account_evidence(accounts, follow(hours, accounts, per_topic), fitted, as_of_ms)

@@ -1,14 +1,18 @@
 """The lake that the benchmark of ranking makes without text is one that ingest could have written."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.population import FIRST_DAY, HARVEST, Population, write_lake
 from pipelines.detect.detect import find_links
-from pipelines.ingest.fold import Rows, fold
-from pipelines.lake.tables import Lake
+from pipelines.ingest.fold import Rows, concat, fold, to_arrow
+from pipelines.lake.tables import Lake, read
 from pipelines.prompt_map.store import load
-from pipelines.rank.horizon import HOUR_MS, Horizon, read_horizon
+from pipelines.rank.horizon import HOUR_MS, Horizon, read_horizon, span
 from schemas.account_hour import SKETCHES
 
 ACCOUNTS, DAYS = 600, 14
@@ -58,19 +62,43 @@ def test_every_account_calls_and_its_sums_agree_with_its_sketches(
 def test_horizons_by_hour_and_by_folded_day_have_the_same_profiles(
     made: tuple[Lake, Population], horizon: Horizon
 ) -> None:
-    by_day = read_horizon(made[0], DAYS, fine_rows=10)
-    assert len(by_day.hours) < len(horizon.hours)
-    assert same(by_day.profiles, horizon.profiles)
+    (hours,), (days,) = (list(span(made[0], DAYS, fine_rows=most).parts()) for most in (10**9, 10))
+    assert len(days) < len(hours)
+    assert same(read_horizon(made[0], DAYS, fine_rows=10).profiles, horizon.profiles)
 
 
-def test_a_thin_horizon_keeps_the_sketches_that_are_asked_for(
-    made: tuple[Lake, Population], horizon: Horizon
+@pytest.mark.parametrize("fine_rows", [10**9, 10])
+def test_a_horizon_read_in_parts_of_the_accounts_is_the_same(
+    made: tuple[Lake, Population], tmp_path: Path, fine_rows: int
 ) -> None:
-    thin = read_horizon(made[0], DAYS, hour_sketches=("cells", "models"))
-    assert same(thin.profiles, horizon.profiles)
-    assert {name for name, entries in thin.hours.sketches.items() if len(entries.keys)} == {"cells", "models"}
-    assert np.array_equal(fold(thin.hours).sketches["cells"].keys, fold(horizon.hours).sketches["cells"].keys)
-    assert len(thin.without_hours().hours) == 0
+    found = span(made[0], DAYS, fine_rows=fine_rows)
+    parts = list(found.parts(tmp_path, most=700))
+    assert len(parts) > 3
+    assert max(len(rows) for rows in parts) < 2 * 700
+    (whole,) = found.parts()
+    assert to_arrow(fold(concat(parts))).equals(to_arrow(whole))
+    one = read_horizon(made[0], DAYS, fine_rows=fine_rows)
+    other = read_horizon(made[0], DAYS, fine_rows=fine_rows, part_rows=700, scratch=tmp_path)
+    assert to_arrow(other.profiles).equals(to_arrow(one.profiles))
+    for found_in in ("course", "daily"):
+        parts_of_it, whole_of_it = vars(getattr(other, found_in)), vars(getattr(one, found_in))
+        for name, values in whole_of_it.items():
+            np.testing.assert_array_equal(parts_of_it[name], values, err_msg=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_do_not_need_files_in_order(made: tuple[Lake, Population], tmp_path: Path) -> None:
+    lake = made[0]
+    found = span(lake, DAYS)
+    expected = list(found.parts(tmp_path, most=700))
+    shuffled = []
+    for source in found.sources:
+        table = read(found.table, source.relation, source.paths)
+        path = tmp_path / f"{source.day}.parquet"
+        pq.write_table(table.take(np.random.default_rng(3).permutation(len(table))), path)
+        shuffled.append(replace(source, paths=(str(path),)))
+    parts = replace(found, sources=tuple(shuffled)).parts(tmp_path, most=700)
+    assert to_arrow(fold(concat(list(parts)))).equals(to_arrow(fold(concat(expected))))
 
 
 def test_accounts_of_one_campaign_are_linked_more_than_others(

@@ -1,20 +1,18 @@
 """Systematicity: templates filled without repetition, first turns only, lists worked through in order."""
 
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.detect.arrays import per_row, ratio
+from pipelines.detect.course import Course
 from pipelines.detect.families.statistic import Statistic, enough
 from pipelines.detect.profiles import Profiled
-from pipelines.ingest.fold import Rows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-_TOPIC_CALLS: Final = 4
 
 
 def template_share(p: Profiled, keys: Literal["openings", "closings"]) -> Floats:
@@ -57,85 +55,6 @@ def fewer_repeats(p: Profiled) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _sweep(
-    order: Ints,
-    bounds: Ints,
-    offsets: Ints,
-    cells: Ints,
-    counts: Ints,
-    first: Ints,
-    last: Ints,
-    per_topic: int,
-    topics: int,
-    least: int,
-    out: Floats,
-) -> None:
-    begin_of = np.empty(topics, dtype=np.int64)
-    end_of = np.empty(topics, dtype=np.int64)
-    calls_of = np.empty(topics, dtype=np.int64)
-    for i in range(len(bounds) - 1):
-        if bounds[i + 1] - bounds[i] < 6:
-            continue
-        calls_of[:] = 0
-        begin = first[order[bounds[i]]]
-        end = begin
-        for k in range(bounds[i], bounds[i + 1]):
-            row = order[k]
-            middle = (first[row] + last[row]) // 2
-            begin = min(begin, middle)
-            end = max(end, middle)
-            for j in range(offsets[row], offsets[row + 1]):
-                topic = cells[j] // per_topic
-                if calls_of[topic] == 0:
-                    begin_of[topic] = middle
-                    end_of[topic] = middle
-                begin_of[topic] = min(begin_of[topic], middle)
-                end_of[topic] = max(end_of[topic], middle)
-                calls_of[topic] += counts[j]
-        if end <= begin:
-            continue
-        total = 0.0
-        weight = 0.0
-        for topic in range(topics):
-            n = calls_of[topic]
-            if n >= least:
-                expected = (n - 1.0) / (n + 1.0)
-                span = (end_of[topic] - begin_of[topic]) / (end - begin)
-                total += n * (1.0 - min(span / expected, 1.0))
-                weight += n
-        if weight > 0:
-            out[i] = total / weight
-
-
-def ordered_sweeps(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> Floats:
-    """How far topics come one after another instead of side by side: float64[n], 0 mixed to 1 strictly in
-    turn.
-
-    Of each topic with at least 4 calls, the time between its first and last call over the account's, against
-    (k-1)/(k+1), the mean range of k uniform times. NaN with calls in fewer than 6 rows of `hours`.
-    """
-    cells = hours.sketches["cells"]
-    out = np.full(len(p), np.nan)
-    topics = int(cells.keys.max(initial=0)) // per_topic + 1
-    order = np.argsort(owner, kind="stable")
-    bounds = np.searchsorted(owner[order], np.arange(len(p) + 1)).astype(np.int64)
-    _sweep(
-        order,
-        bounds,
-        cells.offsets,
-        cells.keys.astype(np.int64),
-        cells.counts,
-        hours.first,
-        hours.last,
-        per_topic,
-        topics,
-        _TOPIC_CALLS,
-        out,
-    )
-    return out
-
-
-@njit(cache=True, nogil=True)
 def _scale(offsets: Ints, minutes: Ints, counts: Ints, out: Floats) -> None:
     for i in range(len(out)):
         begin, end = offsets[i], offsets[i + 1]
@@ -162,8 +81,8 @@ def probe_then_scale(p: Profiled) -> Floats:
     return out
 
 
-def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[Statistic]:
-    """All statistics. owner: int64[rows of hours], the account of each row. per_topic: cells of a topic."""
+def statistics(p: Profiled, course: Course) -> list[Statistic]:
+    """All statistics. course: of the same accounts."""
     calls = p.requests
     prompts = np.where(np.isnan(p.columns["sample_coverage"]), 0, calls)
     templates, closings = template_share(p, "openings"), template_share(p, "closings")
@@ -231,7 +150,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints, per_topic: int) -> list[St
         ),
         Statistic(
             "ordered_sweeps",
-            enough(ordered_sweeps(p, hours, owner, per_topic), prompts),
+            enough(course.sweeps, prompts),
             "high",
             "projects that follow one another",
             "its topics come in turn ({value:.2f}, 0 mixed, 1 strictly); peers {peer_median:.2f}",

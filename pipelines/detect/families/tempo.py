@@ -11,9 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.detect.arrays import owners_of
+from pipelines.detect.course import Course
 from pipelines.detect.families.statistic import Statistic, enough
 from pipelines.detect.profiles import Profiled
-from pipelines.ingest.fold import Rows
 from schemas.account_hour import UNKNOWN_TIME
 
 Floats = NDArray[np.float64]
@@ -59,25 +59,22 @@ def ramp(p: Profiled) -> Floats:
     return np.where(young, np.minimum(out / 0.25, 1.0), np.nan)
 
 
-def model_move(p: Profiled, hours: Rows, owner: Ints) -> Floats:
+def model_move(p: Profiled, course: Course) -> Floats:
     """Hours from the release of the newest model of the horizon until the account's first call to it.
 
     float64[n]; accounts that called after the release but never moved have the hours until the horizon's end;
     NaN when no model was released, or nothing was called since. A model's release is its first call by
-    anybody. The grain is that of `hours`: within a row all models count as called when the row begins.
+    anybody. The grain is that of the rows that the course follows: within a row all models count as called when the
+    row begins.
     """
-    models = hours.sketches["models"]
-    rows_of = owners_of(models.offsets)
-    accounts_of = owner[rows_of]
-    names, which = np.unique(models.keys, return_inverse=True)
+    names, which = np.unique(course.models, return_inverse=True)
     out = np.full(len(p), np.nan)
     if len(names) == 0:
         return out
     started = np.full(len(names), np.iinfo(np.int64).max)
-    np.minimum.at(started, which, hours.first[rows_of])
-    pairs = np.unique(which * np.int64(len(p)) + accounts_of)
-    users = np.bincount(pairs // len(p), minlength=len(names))
-    begin = int(hours.first.min())
+    np.minimum.at(started, which, course.first_ms)
+    users = np.bincount(which, minlength=len(names))
+    begin = int(p.rows.first.min())
     fresh = (started >= begin + _DAY_MS) & (users >= max(3, _NEW_MODEL_SHARE * len(p)))
     if not fresh.any():
         return out
@@ -85,14 +82,14 @@ def model_move(p: Profiled, hours: Rows, owner: Ints) -> Floats:
     release = int(started[newest])
     since = p.rows.last >= release
     out[since] = (p.as_of_ms - release) / _HOUR_MS
-    uses = which == newest
-    moved = np.full(len(p), np.inf)
-    np.minimum.at(moved, accounts_of[uses], np.maximum(hours.first[rows_of[uses]] - release, 0) / _HOUR_MS)
-    return np.where(np.isfinite(moved), moved, out)
+    uses = np.flatnonzero(which == newest)
+    movers = owners_of(course.model_offsets)[uses]
+    out[movers] = np.maximum(course.first_ms[uses] - release, 0) / _HOUR_MS
+    return out
 
 
-def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
-    """All statistics. owner: int64[rows of hours], the account of each row."""
+def statistics(p: Profiled, course: Course) -> list[Statistic]:
+    """All statistics. course: of the same accounts."""
     when, calls = p.activity, p.requests
     job = "a scheduled job or a back end with customers in many time zones"
     return [
@@ -137,7 +134,7 @@ def statistics(p: Profiled, hours: Rows, owner: Ints) -> list[Statistic]:
         ),
         Statistic(
             "model_move",
-            enough(model_move(p, hours, owner), calls),
+            enough(model_move(p, course), calls),
             "low",
             "a developer or benchmarker who tries every new model, or an alias that the provider moved",
             "moved to the new model after {value:.0f} hours; peers {peer_median:.0f}",
