@@ -153,12 +153,12 @@ def _relation_checks() -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, scarecrow: Scarecrow) -> Any:
         import duckdb
 
+        from pipelines.mart.build import open_draft
         from schemas.expectations_of import checked
         from schemas.mart import MART
 
         relations = {relation.name: relation for relation in MART}
-        with duckdb.connect(str(scarecrow.ranking(context).workspace.draft), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+        with open_draft(scarecrow.ranking(context).workspace.draft, read_only=True) as connection:
             for model in MODELS:
                 columns = [duckdb.ColumnExpression(c.name) for c in checked(relations[model.name])]
                 table = connection.table(model.name).select(*columns).to_arrow_table()

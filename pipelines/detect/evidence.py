@@ -27,23 +27,33 @@ class Evidence:
 
     family: one of `schemas.mart.FAMILIES`. reason: a stable name in snake case. values: what was seen, NaN
     when a field is missing or there are too few requests. p_values: conformal within the account's stratum,
-    NaN when unavailable. peer_median, peer_percentile: of the stratum, the latter in percent; NaN without
-    peers. contribution: nats added to the score, 0 when unavailable; contributions of one family are bounded
-    together by `calibrate.CEILING`. ordinary_cause: what would explain it innocently. words: a `str.format`
+    NaN when unavailable. peer_percentile: within the stratum, in percent; NaN without peers. medians: float64[strata],
+    of the values of each stratum. contribution: nats added to the score, 0 when unavailable; contributions of one
+    family are bounded together by `calibrate.CEILING`. ordinary_cause: what would explain it innocently. words: a `str.format`
     template with the fields value and peer_median. stratum: int64[accounts], whom an account was compared with;
-    None for what is compared with all.
+    None for what is compared with all, as one stratum.
     """
 
     family: str
     reason: str
     values: NDArray[np.float64]
     p_values: NDArray[np.float64]
-    peer_median: NDArray[np.float64]
     peer_percentile: NDArray[np.float64]
+    medians: NDArray[np.float64]
     contribution: NDArray[np.float64]
     ordinary_cause: str
     words: str
     stratum: NDArray[np.int64] | None = None
+
+    def medians_at(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Median of the peers of some accounts, float64[rows]; NaN where the value is, and without peers."""
+        of = self.medians[0] if self.stratum is None else self.medians[self.stratum[rows]]
+        return np.where(np.isnan(self.values[rows]), np.nan, of)
+
+    @property
+    def peer_median(self) -> NDArray[np.float64]:
+        """`medians_at` of all accounts."""
+        return self.medians_at(np.arange(len(self.values)))
 
 
 def peer_groups(profiles: Rows, as_of_ms: int) -> NDArray[np.int64]:
@@ -93,7 +103,16 @@ def judge(
     nats = calibrate.contributions(family, p, p_values)
     return [
         Evidence(
-            family, s.reason, s.values, r.p, r.median, r.percentile, c, s.ordinary_cause, s.words, stratum
+            family, s.reason, s.values, r.p, r.percentile, _by_stratum(r.median, stratum), c, s.ordinary_cause, s.words,
+            stratum,
         )
         for s, r, c in zip(statistics, ranked, nats, strict=True)
-    ]
+    ]  # fmt: skip
+
+
+def _by_stratum(median: NDArray[np.float64], stratum: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The median of each stratum, float64[strata], from those of its accounts."""
+    out = np.full(int(stratum.max(initial=0)) + 1, np.nan)
+    known = ~np.isnan(median)
+    out[stratum[known]] = median[known]
+    return out

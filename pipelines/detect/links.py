@@ -5,6 +5,7 @@ computed over pairs. Links by prompts are in `same_source`; what links say about
 `families.linkage`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,8 @@ CLIQUE: Final = 12
 ones.
 """
 NEXT: Final = 4
+SLICE: Final = 500_000
+"""Links that are rows at a time."""
 _DAY_MS: Final = 86_400_000
 _SILENT_MS: Final = 2 * _DAY_MS
 
@@ -178,26 +181,26 @@ def shared_values(rows: Rows) -> dict[str, Shared]:
     return {kind: shared(rows, kind, orgs) for kind in KINDS}
 
 
-def account_links(rows: Rows) -> pl.DataFrame:
-    """account_a, account_b, kind, weight, evidence, ordered: the mart's account_links without as_of.
+def account_links(ids: pa.Array, pairs: Pairs, most: int = SLICE) -> Iterator[pl.DataFrame]:
+    """account_a, account_b, kind, weight, evidence, ordered: the mart's account_links without as_of, `most` at a time.
 
-    rows: one per account, ascending by account id. Links of shared metadata only.
+    ids: of the accounts, ascending. Links of shared metadata only.
     """
-    pairs = expand(shared_values(rows))
-    ids = pl.Series("id", rows.accounts.take(pa.array(rows.codes)))
-    kinds = pl.Series("kind", list(KINDS))
-    found = pl.DataFrame(
-        {
-            "account_a": ids.gather(pairs.a),
-            "account_b": ids.gather(pairs.b),
-            "kind": kinds.gather(pairs.kind),
-            "weight": pairs.weight,
-            "users": pairs.users,
-        }
-    )
+    names, kinds = pl.Series("id", ids), pl.Series("kind", list(KINDS))
     thing = pl.col("kind").str.replace_all("_", " ")
     evidence = pl.format("one {} of {} accounts", thing, "users").alias("evidence")
-    return found.select("account_a", "account_b", "kind", "weight", evidence)
+    for begin in range(0, max(len(pairs.a), 1), most):
+        some = slice(begin, begin + most)
+        found = pl.DataFrame(
+            {
+                "account_a": names.gather(pairs.a[some]),
+                "account_b": names.gather(pairs.b[some]),
+                "kind": kinds.gather(pairs.kind[some]),
+                "weight": pairs.weight[some],
+                "users": pairs.users[some],
+            }
+        )
+        yield found.select("account_a", "account_b", "kind", "weight", evidence)
 
 
 def birth_after(rows: Rows, pairs: Pairs, as_of_ms: int) -> Floats:

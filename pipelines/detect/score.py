@@ -19,10 +19,8 @@ from pipelines.detect.candidates import SameSource
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_size import list_size
 from pipelines.detect.options import DEFAULT, Options
+from pipelines.detect.reasons import SCHEMA, TIME, AccountReasons, stamps, words
 
-TIME: Final = pa.timestamp("us", "UTC")
-WORDS: Final = 5
-"""Reasons told per account."""
 GROUPS_LOCATION: Final = -1.3
 GROUPS_SCALE: Final = 0.85
 """Scores of the groups that a search finds among ordinary accounts, nats: a normal null with their median, at least
@@ -40,13 +38,13 @@ _CAUSE_LONE: Final = "a gateway in front of many people, or a large batch job"
 
 @dataclass(frozen=True)
 class Detection:
-    """Tables for the mart's models: see `pipelines.mart.build.STAGED`."""
+    """Tables for the mart's models (see `pipelines.mart.models.STAGED`); account_reasons are written slice by slice."""
 
     accounts: pa.Table
     campaigns: pa.Table
     members: pa.Table
     links: pa.Table
-    account_reasons: pa.Table
+    account_reasons: AccountReasons
     campaign_reasons: pa.Table
 
 
@@ -79,7 +77,7 @@ def group_evidence(
 
 
 def _against_all(
-    reason: str, values: NDArray[np.float64], nats: NDArray[np.float64], cause: str, words: str
+    reason: str, values: NDArray[np.float64], nats: NDArray[np.float64], cause: str, text: str
 ) -> Evidence:
     known = ~np.isnan(values)
     ordered = np.sort(values[known])
@@ -87,10 +85,8 @@ def _against_all(
     below = np.searchsorted(ordered, values[known], side="left")
     p[known] = (len(ordered) - below) / max(len(ordered), 1)
     percentile[known] = 100 * below / max(len(ordered), 1)
-    median = np.full(len(values), float(np.median(ordered)) if len(ordered) else np.nan)
-    return Evidence(
-        "group", reason, values, p, np.where(known, median, np.nan), percentile, nats, cause, words
-    )
+    median = np.array([float(np.median(ordered)) if len(ordered) else np.nan])
+    return Evidence("group", reason, values, p, percentile, median, nats, cause, text)
 
 
 def rank(
@@ -102,22 +98,17 @@ def rank(
 ) -> Detection:
     """Every account and every shown campaign, ranked, with reasons that sum to the scores."""
     product = lone.products(same.accounts, same.urn.ordinary)
-    every = [*evidence, *group_evidence(same, campaigns, product, options)]
-    score = np.zeros(len(same.accounts))
-    for e in every:  # in a fixed order, so that the sum is the same bit for bit
-        score += e.contribution
+    every = (*evidence, *group_evidence(same, campaigns, product, options))
+    reasons = AccountReasons(same.accounts.ids, every, as_of_ms)
+    score = reasons.scores()
     return Detection(
         _accounts(same, campaigns, every, score, product, as_of_ms, options),
         _campaigns(same, campaigns, as_of_ms, options),
         _members(same, campaigns),
         _links(same, campaigns, as_of_ms),
-        _account_reasons(same, every, as_of_ms),
+        reasons,
         _campaign_reasons(campaigns, as_of_ms),
     )
-
-
-def _stamps(as_of_ms: int, rows: int) -> pa.Array:
-    return pa.array(np.full(rows, as_of_ms * 1000, dtype=np.int64)).cast(TIME)
 
 
 def _times(ms: NDArray[np.int64]) -> pa.Array:
@@ -143,7 +134,7 @@ def _accounts(
     p = p_values(same, evidence, score, options)
     return pa.table(
         {
-            "as_of": _stamps(as_of_ms, size),
+            "as_of": stamps(as_of_ms, size),
             "account_id": accounts.ids,
             "score": score,
             "p_value": pa.array(p, pa.float64(), from_pandas=True),
@@ -152,7 +143,7 @@ def _accounts(
             "requests": accounts.requests,
             "first_seen": _times(accounts.first_ms),
             "last_seen": _times(accounts.last_ms),
-            "reasons": pa.array(_words(same, campaigns, evidence), pa.list_(pa.string())),
+            "reasons": words(evidence, size, _campaign_of(campaigns)),
             "confidence": pa.array(
                 np.where(
                     accounts.prompts < options.min_prompts,
@@ -206,62 +197,20 @@ def campaign_log_e(campaigns: Campaigns, options: Options) -> tuple[NDArray[np.f
     return np.minimum(found, MOST_LOG_E), max(len(tested), len(shown))
 
 
-def _words(same: SameSource, campaigns: Campaigns, evidence: Sequence[Evidence]) -> list[list[str]]:
-    """The strongest reasons of every account, in words."""
-    told: list[list[tuple[float, str]]] = [[] for _ in range(len(same.accounts))]
-    for e in evidence:
-        for i in np.flatnonzero(e.contribution > 0.05).tolist():
-            told[i].append(
-                (-float(e.contribution[i]), e.words.format(value=e.values[i], peer_median=e.peer_median[i]))
-            )
-    for campaign in campaigns.found:
-        if campaign.shown:
-            text = f"draws on one list of prompts with {len(campaign.members) - 1} other accounts"
-            for member in campaign.members.tolist():
-                told[member] = [t for t in told[member] if not t[1].startswith("draws on a list")]
-                told[member].append((-100.0, text))
-    return [[text for _, text in sorted(entries)[:WORDS]] for entries in told]
-
-
-_REASONS: Final = pa.schema(
-    [
-        ("as_of", TIME), ("id", pa.string()), ("family", pa.string()), ("reason", pa.string()), ("value", pa.float64()),
-        ("peer_median", pa.float64()), ("peer_percentile", pa.float64()), ("contribution", pa.float64()),
-        ("ordinary_cause", pa.string()),
-    ]
-)  # fmt: skip
-
-
-def _account_reasons(same: SameSource, evidence: Sequence[Evidence], as_of_ms: int) -> pa.Table:
-    """One row per account and reason that counts or is unavailable."""
-    parts = []
-    for e in evidence:
-        rows = np.flatnonzero((e.contribution != 0) | np.isnan(e.values))
-        parts.append(
-            pa.table(
-                [
-                    _stamps(as_of_ms, len(rows)),
-                    same.accounts.ids.take(pa.array(rows)),
-                    pa.array([e.family] * len(rows), pa.string()),
-                    pa.array([e.reason] * len(rows), pa.string()),
-                    *(
-                        pa.array(column[rows], pa.float64(), from_pandas=True)
-                        for column in (e.values, e.peer_median, e.peer_percentile)
-                    ),
-                    pa.array(e.contribution[rows], pa.float64()),
-                    pa.array([e.ordinary_cause] * len(rows), pa.string()),
-                ],
-                schema=_REASONS,
-            )
-        )
-    return pa.concat_tables(parts) if parts else _REASONS.empty_table()
+def _campaign_of(campaigns: Campaigns) -> dict[int, str]:
+    """What is said first of the members of campaigns that are shown, by account row."""
+    return {
+        member: f"draws on one list of prompts with {len(campaign.members) - 1} other accounts"
+        for campaign in campaigns
+        for member in campaign.members.tolist()
+    }
 
 
 def _campaign_reasons(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
     shown = [(c, r) for c in campaigns.found if c.shown for r in c.reasons]
     return pa.table(
         [
-            _stamps(as_of_ms, len(shown)),
+            stamps(as_of_ms, len(shown)),
             pa.array([c.id for c, _ in shown], pa.string()),
             pa.array(["group"] * len(shown), pa.string()),
             pa.array([r.name for _, r in shown], pa.string()),
@@ -271,7 +220,7 @@ def _campaign_reasons(campaigns: Campaigns, as_of_ms: int) -> pa.Table:
             pa.array([r.nats for _, r in shown], pa.float64()),
             pa.array([r.ordinary_cause for _, r in shown], pa.string()),
         ],
-        schema=_REASONS,
+        schema=SCHEMA,
     )
 
 
@@ -290,7 +239,7 @@ def _campaigns(same: SameSource, campaigns: Campaigns, as_of_ms: int, options: O
     }
     return pa.table(
         {
-            "as_of": _stamps(as_of_ms, len(shown)),
+            "as_of": stamps(as_of_ms, len(shown)),
             "campaign_id": pa.array([c.id for c in shown], pa.string()),
             "score": pa.array([c.score for c in shown], pa.float64()),
             "reasons": pa.array(
@@ -354,7 +303,7 @@ def _links(same: SameSource, campaigns: Campaigns, as_of_ms: int) -> pa.Table:
     kept = np.flatnonzero((place[links.a] >= 0) & (place[links.a] == place[links.b]))
     return pa.table(
         {
-            "as_of": _stamps(as_of_ms, len(kept)),
+            "as_of": stamps(as_of_ms, len(kept)),
             "account_a": same.accounts.ids.take(pa.array(links.a[kept])),
             "account_b": same.accounts.ids.take(pa.array(links.b[kept])),
             "kind": pa.array(["same_source"] * len(kept), pa.string()),

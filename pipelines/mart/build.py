@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -24,19 +25,30 @@ from pipelines.mart.open import reader
 from pipelines.replacing import sync
 from schemas.mart import MART, RANKINGS_KEPT
 
+MEMORY: Final = "2GB"
+"""What DuckDB may hold while a mart is built; what is sorted beyond it goes to a folder beside the draft."""
 
-def build(draft: Path, staged: Mapping[str, pa.Table]) -> None:
-    """Write a mart file from the staged tables (every name of `models.STAGED`)."""
+
+def open_draft(draft: Path, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection to a draft that holds MEMORY at most, times in UTC."""
+    connection = duckdb.connect(str(draft), read_only, {"memory_limit": MEMORY})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def build(draft: Path, staged: Mapping[str, pa.Table | Path]) -> None:
+    """Write a mart file from the staged tables (every name of `models.STAGED`), in memory or in Parquet files."""
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
-    connection = duckdb.connect(str(draft))
+    connection = open_draft(draft)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
         for relation in MART:
             connection.execute(relation.ddl())
         install_macros(connection)
         for name in STAGED:
-            connection.register(f"staged_{name}", staged[name])
+            table = staged[name]
+            found = connection.read_parquet(str(table)) if isinstance(table, Path) else table
+            connection.register(f"staged_{name}", found)
         for name in STAGING:
             connection.execute(f"CREATE TEMP TABLE {name} AS {sql.load(f'staging/{name}.sql')}")
         for name in MODELS:
@@ -54,8 +66,7 @@ def build(draft: Path, staged: Mapping[str, pa.Table]) -> None:
 
 def record_changes(draft: Path, trail: Sequence[Change], as_of_ms: int) -> list[Change]:
     """Changes of states that the draft makes against the trail; they are in its audit_log from here on."""
-    with duckdb.connect(str(draft)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_draft(draft) as connection:
         changes = audit_log.state_changes(connection, trail, as_of_ms)
         connection.register("made", audit_log.as_table(changes))
         connection.execute("INSERT INTO audit_log BY NAME SELECT * FROM made")
@@ -65,7 +76,7 @@ def record_changes(draft: Path, trail: Sequence[Change], as_of_ms: int) -> list[
 
 def audit(draft: Path) -> dict[str, int]:
     """Rows that each audit of `sql/audits` returns; all are 0 in a sound mart."""
-    with duckdb.connect(str(draft), read_only=True) as connection:
+    with open_draft(draft, read_only=True) as connection:
         found = {}
         for name in sql.listed("audits"):
             counted = connection.execute(
@@ -77,7 +88,7 @@ def audit(draft: Path) -> dict[str, int]:
 
 def row_counts(draft: Path) -> dict[str, int]:
     """Rows of every relation."""
-    with duckdb.connect(str(draft), read_only=True) as connection:
+    with open_draft(draft, read_only=True) as connection:
         return {
             relation.name: int(connection.table(relation.name).count("*").fetchall()[0][0])
             for relation in MART

@@ -30,7 +30,7 @@ from schemas.account_hour import ACCOUNT_DAYS, ACCOUNT_HOURS
 HOUR_MS: Final = 3_600_000
 FINE_ROWS: Final = 3_000_000
 """Horizons of more account-hours than this are read by day, which bounds work."""
-PART_ROWS: Final = 250_000
+PART_ROWS: Final = 100_000
 """Rows of a part of the accounts, more or less, which bounds memory."""
 
 

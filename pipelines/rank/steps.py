@@ -4,7 +4,7 @@ Belongs here: what follows what. Not here: how anything is computed, nor Dagster
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -13,14 +13,16 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from pipelines.detect.arrays import owners_of
-from pipelines.detect.course import Course
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
-from pipelines.detect.links import account_links
+from pipelines.detect.links import Pairs, account_links, expand, shared_values
 from pipelines.detect.options import DEFAULT, Options
+from pipelines.detect.reasons import stamps
 from pipelines.ingest.fold import Rows
+from pipelines.ingest.memory import release_unused
 from pipelines.lake.tables import Lake
 from pipelines.mart import audit_log, build, weights
 from pipelines.mart.inbox import make_inbox, take_inbox
@@ -28,7 +30,7 @@ from pipelines.mart.labels import as_table, read_labels
 from pipelines.prompt_map.store import load
 from pipelines.rank.blind import field_evidence, horizon_facts
 from pipelines.rank.drift import drift_facts
-from pipelines.rank.horizon import Extent, read_horizon
+from pipelines.rank.horizon import Extent, Horizon, read_horizon
 from pipelines.rank.previous import previous_history, previous_members
 from pipelines.rank.sources import source_looks, source_notes, source_table
 from pipelines.rank.weigh import weigh
@@ -40,6 +42,8 @@ Facts = Mapping[str, Any]
 """What a step tells of its result, for people."""
 TOLD_ALL: Final = 50_000
 """The most suspect accounts, which are told what is unavailable to them; members of campaigns are told too."""
+_ACCOUNTS: Final = 100_000
+"""Accounts whose days are rows at a time."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ def profile_accounts(ranking: Ranking) -> Facts:
     work.put("extent", horizon.extent)
     work.put("rows", horizon.profiles)
     work.put("course", horizon.course)
+    work.write("activity", _activity(horizon))
     return {
         "accounts": len(horizon.profiles),
         "account_hours": horizon.account_hours,
@@ -142,8 +147,9 @@ def weigh_evidence(ranking: Ranking) -> Facts:
     extent: Extent = work.get("extent")
     prompt_map = load(ranking.lake.path, extent.map_version)
     profiles, evidence = account_evidence(work.get("rows"), work.get("course"), prompt_map, extent.as_of_ms)
-    work.put("profiles", profiles)
+    work.write("profiles", [profiles.to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])])
     work.put("evidence", evidence)
+    work.drop("course")
     by_family = {
         family: {
             "reasons": len(found),
@@ -162,10 +168,10 @@ def link_accounts(ranking: Ranking) -> Facts:
     extent: Extent = work.get("extent")
     rows: Rows = work.get("rows")
     same = find_links(rows, load(ranking.lake.path, extent.map_version))
-    shared = account_links(rows)
+    pairs = expand(shared_values(rows))
     work.put("same_source", same)
-    work.put("shared_links", shared)
-    return {"same_source_links": len(same.links.a), "shared_metadata_links": len(shared)}
+    work.put("shared_links", pairs)
+    return {"same_source_links": len(same.links.a), "shared_metadata_links": len(pairs.a)}
 
 
 def group_campaigns(ranking: Ranking) -> Facts:
@@ -184,20 +190,23 @@ def group_campaigns(ranking: Ranking) -> Facts:
 
 def rank_suspects(ranking: Ranking) -> Facts:
     """Scores and reasons of accounts and campaigns."""
-    extent: Extent = ranking.workspace.get("extent")
-    detection = make_ranking(
-        ranking.workspace.get("same_source"),
-        ranking.workspace.get("campaigns"),
-        ranking.workspace.get("evidence"),
-        extent.as_of_ms,
-        ranking.options,
+    work = ranking.workspace
+    extent: Extent = work.get("extent")
+    found = make_ranking(
+        work.get("same_source"), work.get("campaigns"), work.get("evidence"), extent.as_of_ms, ranking.options
     )
-    factors = {family: weight for family, (weight, _) in ranking.workspace.get("weights").items()}
-    detection = weigh(detection, factors)
-    ranking.workspace.put("detection", detection)
+    factors = {family: weight for family, (weight, _) in work.get("weights").items()}
+    found = weigh(found, factors)
+    work.write("account_reasons", found.account_reasons.tables(_told(found)))
+    links = work.write("links", _links(found, work.get("shared_links"), extent))
+    tables = {name: getattr(found, name) for name in ("accounts", "campaigns", "members", "campaign_reasons")}
+    work.put("tables", tables)
+    work.put("run", _run(ranking, extent, found, links))
+    for name in ("same_source", "campaigns", "evidence", "shared_links"):
+        work.drop(name)
     return {
-        "accounts": detection.accounts.num_rows,
-        "campaigns": detection.campaigns.num_rows,
+        "accounts": found.accounts.num_rows,
+        "campaigns": found.campaigns.num_rows,
         "weights": {family: weight for family, weight in factors.items() if weight != 1},
     }
 
@@ -206,23 +215,14 @@ def draft_mart(ranking: Ranking) -> Facts:
     """Build the next mart beside the one in force."""
     work = ranking.workspace
     extent: Extent = work.get("extent")
-    found: Detection = work.get("detection")
     labels, calibrations = work.get("labels"), work.get("calibrations")
     trail = audit_log.read_changes(ranking.known) if ranking.with_labels else []
-    profiles = work.get("profiles").to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])
-    links = pa.concat_tables([found.links, _shared(work.get("shared_links"), extent, found.links.schema)])
     staged = {
-        "accounts": found.accounts,
-        "campaigns": found.campaigns,
-        "members": found.members,
-        "account_reasons": _told(found),
-        "campaign_reasons": found.campaign_reasons,
-        "links": links,
-        "profiles": profiles,
-        "activity": _activity(work.get("course"), found.accounts["account_id"]),
+        **work.get("tables"),
+        **{name: work.written(name) for name in ("account_reasons", "links", "profiles", "activity")},
         "labels": as_table(labels),
         "sources": _sources(ranking.lake),
-        "runs": _run(ranking, extent, found, links.num_rows, time.time() - work.get("began")),
+        "runs": _timed(work.get("run"), time.time() - work.get("began")),
         "history": previous_history(ranking.mart),
         "horizon": work.get("horizon_facts"),
         "field_evidence": field_evidence(),
@@ -249,56 +249,71 @@ def publish_mart(ranking: Ranking) -> Facts:
     return {"mart": str(ranking.mart), "is_in_force": is_in_force}
 
 
+def _tidied(step: Callable[[Ranking], Facts]) -> Callable[[Ranking], Facts]:
+    """The step; what is free after it goes back to the system."""
+
+    def run(ranking: Ranking) -> Facts:
+        facts = step(ranking)
+        pa.default_memory_pool().release_unused()
+        release_unused()
+        return facts
+
+    return run
+
+
 STEPS: tuple[tuple[str, Callable[[Ranking], Facts]], ...] = (
     ("labels", take_labels),
-    ("account_profiles", profile_accounts),
-    ("evidence", weigh_evidence),
-    ("links", link_accounts),
-    ("campaigns", group_campaigns),
-    ("suspects", rank_suspects),
-    ("mart_draft", draft_mart),
+    ("account_profiles", _tidied(profile_accounts)),
+    ("evidence", _tidied(weigh_evidence)),
+    ("links", _tidied(link_accounts)),
+    ("campaigns", _tidied(group_campaigns)),
+    ("suspects", _tidied(rank_suspects)),
+    ("mart_draft", _tidied(draft_mart)),
     ("mart", publish_mart),
 )
 """Steps in order, named like their assets; checks stand between the last two."""
 
 
-def _told(found: Detection) -> pa.Table:
-    """The account reasons that go into the mart: all that count, and what is unavailable to those whom people look at.
+def _told(found: Detection) -> NDArray[np.bool_] | None:
+    """The accounts that are told what is unavailable to them, bool[accounts]: those whom people look at; all when None.
 
     What is unavailable is half of all reasons, and at a million accounts the mart would consist of little else.
     """
-    accounts, reasons = found.accounts, found.account_reasons
+    accounts = found.accounts
     if accounts.num_rows <= TOLD_ALL:
-        return reasons
+        return None
     score = accounts["score"].to_numpy()
     least = np.partition(score, len(score) - TOLD_ALL)[len(score) - TOLD_ALL]
-    shown = accounts["account_id"].filter(pa.array(score >= least))
-    counts = pc.not_equal(reasons["contribution"], 0.0)
-    is_shown = pc.is_in(reasons["id"], value_set=shown.combine_chunks())
-    is_member = pc.is_in(reasons["id"], value_set=found.members["account_id"].combine_chunks())
-    return reasons.filter(pc.or_(counts, pc.or_(is_shown, is_member)))
+    is_member = pc.is_in(accounts["account_id"], value_set=found.members["account_id"].combine_chunks())
+    return np.asarray((score >= least) | is_member.to_numpy())
 
 
-def _shared(links: Any, extent: Extent, schema: pa.Schema) -> pa.Table:
-    table = links.to_arrow()
-    if "as_of" not in table.column_names:
-        table = table.append_column("as_of", _stamps(extent.as_of_ms, table.num_rows))
-    return table.select(schema.names).cast(schema)
+def _links(found: Detection, pairs: Pairs, extent: Extent) -> Iterator[pa.Table]:
+    """Every link of the mart, those of one source first."""
+    yield found.links
+    schema = found.links.schema
+    for some in account_links(found.account_reasons.ids, pairs):
+        table = some.to_arrow()
+        yield (
+            table.append_column("as_of", stamps(extent.as_of_ms, len(table)))
+            .select(schema.names)
+            .cast(schema)
+        )
 
 
-def _stamps(at_ms: int, rows: int) -> pa.Array:
-    return pa.array([at_ms * 1000] * rows, pa.int64()).cast(pa.timestamp("us", "UTC"))
-
-
-def _activity(course: Course, ids: pa.ChunkedArray) -> pa.Table:
-    """Calls per account and day. ids: of the accounts, in the order of the course."""
-    return pa.table(
-        {
-            "account_id": ids.take(pa.array(owners_of(course.day_offsets))),
-            "day": pa.array(course.days).cast(pa.date32()),
-            "requests": course.calls,
-        }
-    )
+def _activity(horizon: Horizon) -> Iterator[pa.Table]:
+    """Calls per account and day."""
+    course, rows = horizon.course, horizon.profiles
+    for begin in range(0, max(len(rows), 1), _ACCOUNTS):
+        offsets = course.day_offsets[begin : begin + _ACCOUNTS + 1]
+        accounts = rows.codes[begin : begin + _ACCOUNTS][owners_of(offsets)]
+        yield pa.table(
+            {
+                "account_id": rows.accounts.take(pa.array(accounts)),
+                "day": pa.array(course.days[offsets[0] : offsets[-1]]).cast(pa.date32()),
+                "requests": course.calls[offsets[0] : offsets[-1]],
+            }
+        )
 
 
 def _sources(lake: Lake) -> pa.Table:
@@ -306,8 +321,9 @@ def _sources(lake: Lake) -> pa.Table:
     return source_table(notes, source_looks(lake, notes))
 
 
-def _run(ranking: Ranking, extent: Extent, found: Detection, links: int, seconds: float) -> pa.Table:
-    row = {
+def _run(ranking: Ranking, extent: Extent, found: Detection, links: int) -> dict[str, Any]:
+    """The row of RUNS but for its seconds."""
+    return {
         "as_of": extent.as_of_ms * 1000,
         "horizon_days": extent.days,
         "code_version": version("scarecrow"),
@@ -318,6 +334,8 @@ def _run(ranking: Ranking, extent: Extent, found: Detection, links: int, seconds
         "accounts": found.accounts.num_rows,
         "campaigns": found.campaigns.num_rows,
         "links": links,
-        "seconds": seconds,
     }
-    return pa.Table.from_pylist([row], schema=RUNS.arrow())
+
+
+def _timed(run: Mapping[str, Any], seconds: float) -> pa.Table:
+    return pa.Table.from_pylist([{**run, "seconds": seconds}], schema=RUNS.arrow())

@@ -14,11 +14,13 @@ def weigh(detection: Detection, weights: Mapping[str, float]) -> Detection:
     moved = {family: weight for family, weight in weights.items() if weight != 1}
     if not moved:
         return detection
-    account_reasons = _scaled(detection.account_reasons, moved)
+    account_reasons = replace(detection.account_reasons, weights=moved)
     campaign_reasons = _scaled(detection.campaign_reasons, moved)
+    accounts = detection.accounts
+    at = accounts.schema.get_field_index("score")
     return replace(
         detection,
-        accounts=_rescored(detection.accounts, "account_id", account_reasons),
+        accounts=accounts.set_column(at, "score", pa.array(account_reasons.scores())),
         campaigns=_rescored(detection.campaigns, "campaign_id", campaign_reasons),
         account_reasons=account_reasons,
         campaign_reasons=campaign_reasons,

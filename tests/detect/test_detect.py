@@ -81,7 +81,7 @@ def test_p_values_are_places_among_peers_and_null_where_there_is_too_little(told
 
 def test_reasons_add_up_to_the_scores(told: Told) -> None:
     for reasons, scores, key in (
-        (told.detection.account_reasons, told.detection.accounts, "account_id"),
+        (told.detection.account_reasons.table(), told.detection.accounts, "account_id"),
         (told.detection.campaign_reasons, told.detection.campaigns, "campaign_id"),
     ):
         summed = dict.fromkeys(scores[key].to_pylist(), 0.0)

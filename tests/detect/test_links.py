@@ -4,6 +4,8 @@ import itertools
 import math
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +34,12 @@ def sharing(*values: list[int], orgs: list[int] | None = None) -> Rows:
     )
 
 
+def linked(rows: Rows) -> pl.DataFrame:
+    """The links of rows, a few at a time."""
+    pairs = links.expand(links.shared_values(rows))
+    return pl.concat(links.account_links(rows.accounts.take(pa.array(rows.codes)), pairs, most=7))
+
+
 @settings(max_examples=50)
 @given(st.lists(st.sets(st.integers(0, 8), max_size=3), min_size=2, max_size=30))
 def test_pairs_and_weights_equal_brute_force(values: list[set[int]]) -> None:
@@ -45,7 +53,7 @@ def test_pairs_and_weights_equal_brute_force(values: list[set[int]]) -> None:
             for a, b in itertools.combinations(users, 2):
                 key = (f"{a:04d}", f"{b:04d}")
                 expected[key] = max(expected.get(key, 0.0), weight)
-    got = links.account_links(rows)
+    got = linked(rows)
     assert dict(
         zip(zip(got["account_a"], got["account_b"], strict=True), got["weight"], strict=True)
     ) == pytest.approx(expected)
@@ -54,7 +62,7 @@ def test_pairs_and_weights_equal_brute_force(values: list[set[int]]) -> None:
 def test_rare_values_link_and_popular_ones_count_for_nothing() -> None:
     values = [[1], [1], *([2] for _ in range(60)), *([i] for i in range(100, 538))]  # 500 accounts
     rows = sharing(*values)
-    got = links.account_links(rows)
+    got = linked(rows)
     assert got.select("account_a", "account_b").rows() == [("0000", "0001")]
     assert got["weight"][0] == pytest.approx(math.log(500 / 2) - math.log(20))
     assert got["evidence"][0] == "one payment of 2 accounts"
@@ -65,7 +73,7 @@ def test_rare_values_link_and_popular_ones_count_for_nothing() -> None:
 
 def test_large_groups_stay_connected_with_few_pairs() -> None:
     rows = sharing(*([[1]] * 100), *([i] for i in range(100, 4000)))
-    got = links.account_links(rows)
+    got = linked(rows)
     assert len(got) == 100 * links.NEXT
     reached, frontier = {"0000"}, ["0000"]
     neighbours: dict[str, set[str]] = {}
