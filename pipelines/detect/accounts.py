@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
-from pipelines.detect.arrays import owners_of
+from pipelines.detect.arrays import owners_of, per_row
 from pipelines.errors import ScarecrowError
 from pipelines.ingest.fold import Entries, Rows
 from schemas.account_hour import PROMPT_SAMPLE
@@ -24,22 +24,28 @@ POPULAR: Final = 0.01
 LEAST_POPULAR: Final = 20
 """Share of the accounts, and their number, above which a prompt that they all ask ("make it shorter") tells nothing of
 where an account's prompts come from."""
+_ROWS: Final = 100_000
+"""Accounts whose prompts are counted by cell at a time."""
 
 
 @dataclass(frozen=True)
 class Sample:
     """The prompt samples of all accounts, one entry per account and distinct prompt, in order of account and hash.
 
-    owner: int64[m] account row. hashes: int64[m]. cells: int64[m], -1 without a cell. telling: bool[m], longer prompts
-    that few accounts ask. counts: int64[m] requests. offsets: int64[accounts + 1].
+    hashes: int64[m]. cells: int32[m], -1 without a cell. telling: bool[m], longer prompts that few accounts ask.
+    counts: int64[m] requests. offsets: int64[accounts + 1].
     """
 
-    owner: NDArray[np.int64]
     hashes: NDArray[np.int64]
-    cells: NDArray[np.int64]
+    cells: NDArray[np.int32]
     telling: NDArray[np.bool_]
     counts: NDArray[np.int64]
     offsets: NDArray[np.int64]
+
+    @property
+    def owner(self) -> NDArray[np.int64]:
+        """Account row of each entry, int64[m], made when it is asked for."""
+        return owners_of(self.offsets)
 
 
 @dataclass(frozen=True)
@@ -90,20 +96,19 @@ def view(profiles: Rows, cells: int) -> Accounts:
             "fold them over the whole horizon first"
         )
     entries = profiles.sketches["prompts"]
-    owner = owners_of(entries.offsets)
-    where = np.asarray(entries.payloads["prompt_cells"], dtype=np.int64)
+    where = np.asarray(entries.payloads["prompt_cells"], dtype=np.int32)
     if len(where) and int(where.max()) >= cells:
         raise ScarecrowError(
             f"profiles name cell {int(where.max())} and the prompt map has {cells}; use the map they were measured with"
         )
     popular = _popular(entries.keys, size)
     telling = (np.asarray(entries.payloads["prompt_lengths"]) > LONG_PROMPT) & ~popular
-    sample = Sample(owner, entries.keys.astype(np.int64), where, telling, entries.counts, entries.offsets)
-    known = (where >= 0) & ~popular
-    histogram = csr_matrix((np.ones(int(known.sum())), (owner[known], where[known])), shape=(size, cells))
-    histogram.sum_duplicates()
+    sample = Sample(
+        entries.keys.astype(np.int64, copy=False), where, telling, entries.counts, entries.offsets
+    )
+    histogram = _histogram(entries.offsets, where, (where >= 0) & ~popular, cells)
     sampled = np.diff(entries.offsets).astype(np.float64)
-    seen = np.bincount(owner, weights=entries.counts, minlength=size)
+    seen = per_row(entries.offsets, entries.counts)
     repeats = np.where(seen > 0, 1 - sampled / np.maximum(seen, 1), 0.0)
     requests = profiles.sum("requests")
     turns = profiles.sum("with_turn_index")
@@ -126,11 +131,33 @@ def view(profiles: Rows, cells: int) -> Accounts:
     )
 
 
-def _popular(prompts: NDArray[np.generic], accounts: int) -> NDArray[np.bool_]:
+def _histogram(
+    offsets: NDArray[np.int64], where: NDArray[np.int32], known: NDArray[np.bool_], cells: int
+) -> csr_matrix:
+    """Entries by cell, csr float64[rows, cells], in slices of the rows. where: the cell of each entry; known: bool[m],
+    those that count."""
+    parts = []
+    for begin in range(0, len(offsets) - 1, _ROWS):
+        bounds = offsets[begin : begin + _ROWS + 1]
+        inside = slice(int(bounds[0]), int(bounds[-1]))
+        kept = known[inside]
+        pairs = (owners_of(bounds)[kept], where[inside][kept])
+        part = csr_matrix((np.ones(len(pairs[0])), pairs), shape=(len(bounds) - 1, cells))
+        part.sum_duplicates()
+        parts.append(part)
+    return vstack(parts, format="csr") if parts else csr_matrix((0, cells))
+
+
+def _popular(prompts: NDArray[np.int64], accounts: int) -> NDArray[np.bool_]:
     """Which entries are prompts that very many accounts ask, bool[m]. prompts: [m], one entry for each account and
     prompt of it."""
-    _, prompt, askers = np.unique(prompts, return_inverse=True, return_counts=True)
-    return np.asarray(askers[prompt] > max(LEAST_POPULAR, POPULAR * accounts))
+    ordered = np.sort(prompts)
+    most = int(max(LEAST_POPULAR, POPULAR * accounts))
+    found = np.unique(ordered[most:][ordered[most:] == ordered[: max(len(ordered) - most, 0)]])
+    if len(found) == 0:
+        return np.zeros(len(prompts), dtype=np.bool_)
+    place = np.minimum(np.searchsorted(found, prompts), len(found) - 1)
+    return np.asarray(found[place] == prompts)
 
 
 def commonest(entries: Entries, missing: int) -> NDArray[np.int64]:

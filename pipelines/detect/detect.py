@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.detect import campaigns, lifecycle, score
-from pipelines.detect.accounts import view
+from pipelines.detect.accounts import Accounts, view
 from pipelines.detect.campaigns import Campaigns
 from pipelines.detect.candidates import SameSource, same_source
 from pipelines.detect.evidence import Evidence
@@ -27,9 +27,9 @@ class Map(Protocol):
     def centroids(self) -> NDArray[np.float32]: ...
 
 
-def find_links(profiles: Rows, prompt_map: Map) -> SameSource:
-    """Same-source links in every view of the accounts. profiles: one row per account, of this map."""
-    return same_source(view(profiles, len(prompt_map.centroids)), prompt_map.centroids, TOPICS)
+def find_links(accounts: Accounts, prompt_map: Map) -> SameSource:
+    """Same-source links in every view of the accounts, measured with this map."""
+    return same_source(accounts, prompt_map.centroids, TOPICS)
 
 
 def find_campaigns(
@@ -60,7 +60,7 @@ def detect(
     options: Options = DEFAULT,
 ) -> Detection:
     """Everything at once: profiles, map and account-level evidence in, tables out."""
-    same = find_links(profiles, prompt_map)
+    same = find_links(view(profiles, len(prompt_map.centroids)), prompt_map)
     known = previous if previous is not None else lifecycle.MEMORY.empty_table()
     found = find_campaigns(same, known, evidence, options)
     return make_ranking(same, found, evidence, as_of_ms, options)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.detect.accounts import Accounts
-from pipelines.detect.arrays import entries_of
+from pipelines.detect.arrays import entries_of, owners_among
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ def overlap(accounts: Accounts, members: NDArray[np.int64]) -> Overlap:
     samples."""
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
-    places = places[sample.telling[places]]
+    telling = sample.telling[places]
+    places = places[telling]
     hashes = sample.hashes[places]
     if len(hashes) == 0:
         return Overlap(0, 0.0, 0.0, np.inf)
     _, inverse, times = np.unique(hashes, return_inverse=True, return_counts=True)
     recurs = times[inverse] > 1
     total = len(hashes)
-    owner_size = np.bincount(np.searchsorted(members, sample.owner[places]), minlength=len(members)).astype(
-        float
-    )
+    owner = owners_among(sample.offsets, members)[telling]
+    owner_size = np.bincount(owner, minlength=len(members)).astype(float)
     across = (total**2 - float((owner_size**2).sum())) / 2
     matches = float((times * (times - 1) / 2).sum())
     return Overlap(

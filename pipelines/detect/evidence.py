@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.detect import calibrate, links
-from pipelines.detect.accounts import commonest
+from pipelines.detect.accounts import Accounts, commonest
 from pipelines.detect.course import Course
 from pipelines.detect.families import coverage, diversity, elicitation, linkage, systematicity, tempo
 from pipelines.detect.families.statistic import Statistic
@@ -27,11 +27,11 @@ class Evidence:
 
     family: one of `schemas.mart.FAMILIES`. reason: a stable name in snake case. values: what was seen, NaN
     when a field is missing or there are too few requests. p_values: conformal within the account's stratum,
-    NaN when unavailable. peer_percentile: within the stratum, in percent; NaN without peers. medians: float64[strata],
-    of the values of each stratum. contribution: nats added to the score, 0 when unavailable; contributions of one
-    family are bounded together by `calibrate.CEILING`. ordinary_cause: what would explain it innocently. words: a `str.format`
-    template with the fields value and peer_median. stratum: int64[accounts], whom an account was compared with;
-    None for what is compared with all, as one stratum.
+    NaN when unavailable. peer_percentile: within the stratum, in percent; NaN without peers. medians:
+    float64[strata], of the values of each stratum. contribution: nats added to the score, 0 when unavailable;
+    contributions of one family are bounded together by `calibrate.CEILING`. ordinary_cause: what would explain it
+    innocently. words: a `str.format` template with the fields value and peer_median. stratum: int64[accounts], whom
+    an account was compared with; None for what is compared with all, as one stratum.
     """
 
     family: str
@@ -69,14 +69,16 @@ def account_evidence(
     prompt_map: Map | None,
     as_of_ms: int,
     peers: NDArray[np.bool_] | None = None,
+    accounts: Accounts | None = None,
 ) -> tuple[pl.DataFrame, list[Evidence]]:
     """Profiles (`schemas.mart.ACCOUNT_PROFILES`) and the evidence of every account-level family.
 
     profiles: folded to one row per account; this is the order of both results. course: of the same
     accounts. prompt_map: the map they were measured with; None without prompts. as_of_ms: end of the horizon.
-    peers: accounts that others are compared with, bool[accounts]; all when None.
+    peers: accounts that others are compared with, bool[accounts]; all when None. accounts: the view of the profiles,
+    which need no prompts then; made of them when None.
     """
-    p = profile(profiles, prompt_map, as_of_ms)
+    p = profile(profiles, prompt_map, as_of_ms, accounts)
     shared = links.shared_values(profiles)
     by_family = {
         "tempo": tempo.statistics(p, course),

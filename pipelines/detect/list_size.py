@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from pipelines.detect.accounts import Accounts
-from pipelines.detect.arrays import entries_of
+from pipelines.detect.arrays import entries_of, owners_among
 from schemas.account_hour import PROMPT_SAMPLE
 
 LEVEL: Final = 0.95
@@ -67,11 +67,12 @@ def list_size(accounts: Accounts, members: NDArray[np.int64], level: float = LEV
     full = end - begin >= PROMPT_SAMPLE
     limit = int(sample.hashes[end[full] - 1].min()) if full.any() else None
     places = entries_of(sample.offsets, members)
-    places = places[sample.telling[places]]
+    kept = sample.telling[places]
     if limit is not None:
-        places = places[sample.hashes[places] <= limit]
+        kept &= sample.hashes[places] <= limit
     seen = 1.0 if limit is None else (limit + 1) / HASHES
-    return estimate(sample.owner[places], sample.hashes[places], seen, level)
+    owner = owners_among(sample.offsets, members)[kept]
+    return estimate(owner, sample.hashes[places[kept]], seen, level)
 
 
 def estimate(

@@ -105,15 +105,15 @@ def _distinct_topics(cells: Entries, per_topic: int) -> Floats:
     return np.bincount(owner[starts], minlength=len(cells.offsets) - 1).astype(np.float64)
 
 
-def profile(rows: Rows, prompt_map: Map | None, as_of_ms: int) -> Profiled:
+def profile(rows: Rows, prompt_map: Map | None, as_of_ms: int, accounts: Accounts | None = None) -> Profiled:
     """Every feature of every account.
 
     rows: folded to one row per account. prompt_map: the map that gave the cells; None when there are no
-    prompts. as_of_ms: end of the horizon, epoch ms.
+    prompts. as_of_ms: end of the horizon, epoch ms. accounts: the view of the rows, made when None.
     """
     centroids = usable_centroids(prompt_map.centroids) if prompt_map is not None else np.zeros((1, 1))
     per_topic = prompt_map.quantiser.cell_norms.shape[1] if prompt_map is not None else 1
-    accounts = view(rows, len(centroids))
+    accounts = view(rows, len(centroids)) if accounts is None else accounts
     histogram = accounts.histogram
     cells = Abundances(histogram.indptr.astype(np.int64), histogram.data.astype(np.int64))
     cell_index = histogram.indices.astype(np.int64)

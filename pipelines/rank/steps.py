@@ -5,7 +5,7 @@ Belongs here: what follows what. Not here: how anything is computed, nor Dagster
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.detect.accounts import view
 from pipelines.detect.arrays import owners_of
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
 from pipelines.detect.links import Pairs, account_links, expand, shared_values
 from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.reasons import stamps
-from pipelines.ingest.fold import Rows
+from pipelines.ingest.fold import Entries, Rows
 from pipelines.ingest.memory import release_unused
 from pipelines.lake.tables import Lake
 from pipelines.mart import audit_log, build, weights
@@ -128,7 +129,8 @@ def profile_accounts(ranking: Ranking) -> Facts:
     work.put("drift", drift_facts(horizon.daily, prompt_map, source_notes(ranking.lake)))
     work.put("horizon_facts", horizon_facts(horizon))
     work.put("extent", horizon.extent)
-    work.put("rows", horizon.profiles)
+    work.put("accounts", view(horizon.profiles, len(prompt_map.centroids)))
+    work.put("rows", replace(horizon.profiles, sketches=_without(horizon.profiles.sketches, "prompts")))
     work.put("course", horizon.course)
     work.write("activity", _activity(horizon))
     return {
@@ -146,7 +148,9 @@ def weigh_evidence(ranking: Ranking) -> Facts:
     work = ranking.workspace
     extent: Extent = work.get("extent")
     prompt_map = load(ranking.lake.path, extent.map_version)
-    profiles, evidence = account_evidence(work.get("rows"), work.get("course"), prompt_map, extent.as_of_ms)
+    profiles, evidence = account_evidence(
+        work.get("rows"), work.get("course"), prompt_map, extent.as_of_ms, accounts=work.get("accounts")
+    )
     work.write("profiles", [profiles.to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])])
     work.put("evidence", evidence)
     work.drop("course")
@@ -167,7 +171,7 @@ def link_accounts(ranking: Ranking) -> Facts:
     work = ranking.workspace
     extent: Extent = work.get("extent")
     rows: Rows = work.get("rows")
-    same = find_links(rows, load(ranking.lake.path, extent.map_version))
+    same = find_links(work.get("accounts"), load(ranking.lake.path, extent.map_version))
     pairs = expand(shared_values(rows))
     work.put("same_source", same)
     work.put("shared_links", pairs)
@@ -178,6 +182,7 @@ def group_campaigns(ranking: Ranking) -> Facts:
     """Campaigns with stable ids."""
     # Evidence and links have been read off them, and they are much of the memory.
     ranking.workspace.drop("rows")
+    ranking.workspace.drop("accounts")
     found = find_campaigns(
         ranking.workspace.get("same_source"),
         previous_members(ranking.known),
@@ -272,6 +277,10 @@ STEPS: tuple[tuple[str, Callable[[Ranking], Facts]], ...] = (
     ("mart", publish_mart),
 )
 """Steps in order, named like their assets; checks stand between the last two."""
+
+
+def _without(sketches: Mapping[str, Entries], name: str) -> dict[str, Entries]:
+    return {each: entries for each, entries in sketches.items() if each != name}
 
 
 def _told(found: Detection) -> NDArray[np.bool_] | None:

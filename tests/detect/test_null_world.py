@@ -113,7 +113,7 @@ def test_an_account_with_too_little_has_no_p_value_and_is_no_peer(null: Null) ->
 
 
 def test_p_values_without_evidence_compare_like_volume(null: Null) -> None:
-    same = find_links(null.profiles, null.map)
+    same = find_links(view(null.profiles, len(null.map.centroids)), null.map)
     score = np.arange(len(same.accounts), dtype=np.float64)
     p = p_values(same, (), score)
     enough = same.accounts.prompts >= 6

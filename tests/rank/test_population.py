@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.population import FIRST_DAY, HARVEST, Population, write_lake
+from pipelines.detect.accounts import view
 from pipelines.detect.detect import find_links
 from pipelines.ingest.fold import Rows, concat, fold, to_arrow
 from pipelines.lake.tables import Lake, read
@@ -105,7 +106,8 @@ def test_accounts_of_one_campaign_are_linked_more_than_others(
     made: tuple[Lake, Population], horizon: Horizon
 ) -> None:
     lake, population = made
-    links = find_links(horizon.profiles, load(lake.path, horizon.map_version)).links
+    prompt_map = load(lake.path, horizon.map_version)
+    links = find_links(view(horizon.profiles, len(prompt_map.centroids)), prompt_map).links
     group = np.where(population.kind == HARVEST, population.group, -1)
     of_one = (group[links.a] >= 0) & (group[links.a] == group[links.b])
     possible = sum(n * (n - 1) // 2 for n in np.bincount(group[group >= 0]))

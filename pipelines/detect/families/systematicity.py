@@ -21,7 +21,7 @@ def template_share(p: Profiled, keys: Literal["openings", "closings"]) -> Floats
     Read off the samples of template keys and of prompts: calls per key over calls per prompt. Both are
     uniform samples of distinct keys, so this holds beyond their limits.
     """
-    templates, prompts = p.rows.sketches[keys], p.rows.sketches["prompts"]
+    templates, prompts = p.rows.sketches[keys], p.accounts.sample
     per_template = ratio(per_row(templates.offsets, templates.counts), np.diff(templates.offsets))
     per_prompt = ratio(per_row(prompts.offsets, prompts.counts), np.diff(prompts.offsets))
     return np.clip(1 - per_prompt / per_template, 0, 1)
