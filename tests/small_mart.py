@@ -36,7 +36,7 @@ CAMPAIGN_EVIDENCE: tuple[tuple[str, str, float, str], ...] = (
     ("group", "load_spread", 0.05, "a team that shares its work out"),
     ("group", "topic_scatter", 0.3, "one application"),
     ("group", "first_turns", 0.55, "people talk on"),
-    ("group", "members_own_evidence", 0.1, "members who each work like a program for reasons of their own"),
+    ("group", "list_prompts", 0.1, "too little to tell"),
     ("group", "prompts_per_account", 14, "too little to tell"),
     ("group", "shared_prompts", 0.02, "shared exercises or one application"),
     ("group", "one_organisation", 0.18, "one customer's own accounts"),

@@ -1,7 +1,8 @@
 """Campaigns: seeds grown into lists, scored and told apart.
 
 Belongs here: what the measures of a group are worth, which groups are one, whose an account is. Not here: the search
-for seeds (`candidates`), who belongs to a list (`membership`), ids that last (`lifecycle`), tables (`score`).
+for seeds (`candidates`), the lists behind them (`growth`), who belongs to one (`membership`), ids that last
+(`lifecycle`), tables (`score`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +15,22 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from pipelines.detect import growth
 from pipelines.detect.alike import concentration, habits_of
 from pipelines.detect.candidates import Group, SameSource, candidates, habits, neighbours_of
 from pipelines.detect.communities import PHI_LIMIT
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_signs import list_signs
-from pipelines.detect.membership import Frame, List, frame, grow, hold
+from pipelines.detect.membership import Frame, Reading, frame, hold, near
 from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.same_source import THREADS
 
-SEEDS: Final = 100
-"""Seeds that are grown, best first; one more for each 300 accounts over 5,000, up to MOST_SEEDS."""
-MOST_SEEDS: Final = 250
+SEEDS: Final = 800
+"""Seeds that are grown, the most promising first."""
+AGAIN: Final = 150
+"""Lists found that are looked at again, best first."""
 COVERED: Final = 0.6
-"""Share of a seed inside a better one above which it is left out."""
+"""Share of a list inside a better one above which it is not looked at again."""
 OVERLAP: Final = 0.5
 """Share of the smaller group from which two groups are one campaign."""
 FLOOR: Final = 8.0
@@ -104,43 +107,42 @@ def seed_score(m: Mapping[str, float]) -> float:
 
 
 def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
-    """What each measure of a grown group adds, in nats, against its value in a middling group: the signs of one list
-    that somebody deals out (`list_signs`), and what argues against it. Weights are rounded from a logistic regression
-    over groups that were grown in worlds of two generators."""
+    """What each measure of a group adds, in nats, against its value in a middling group: the signs of one list that
+    somebody deals out (`list_signs`), and what argues against it. Weights are round numbers that rank groups of worlds
+    with all strategies well; a regression on whether a group harvests ranks the first ones worse."""
     return (
-        Reason("list_share", m["list_share"], 4.5 * (m["list_share"] - 0.66), "a popular interest"),
-        Reason("load_spread", m["load_spread"], -5.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
+        Reason("list_share", m["list_share"], 4.0 * (m["list_share"] - 0.71), "a popular interest"),
+        Reason("list_prompts", m["list_prompts"], 0.5 * _log(m["list_prompts"] / 25), "too little to tell"),
+        Reason("load_spread", m["load_spread"], -4.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
         # Above 1 the members were not dealt random parts: an application, or a list asked in a few set phrases.
         Reason(
-            "topic_scatter", m["topic_scatter"], -2.2 * _log(min(m["topic_scatter"], 1.0) / 0.85), "one application"
+            "topic_scatter", m["topic_scatter"], -3.0 * _log(min(m["topic_scatter"], 1.0) / 0.85), "one application"
         ),
         Reason(
-            "accounts_nearby", m["near"], 0.3 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
+            "accounts_nearby", m["near"], _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
             "a popular interest: many others ask much the same",
         ),
         Reason(
-            "shared_prompts", m["shared_prompts"], 5.0 * _log(1 - m["shared_prompts"], 0.05),
+            "shared_prompts", m["shared_prompts"], 4.0 * _log(1 - m["shared_prompts"], 0.05),
             "shared exercises or one application",
         ),
+        Reason("asked_again", m["asked_again"], -10.0 * m["asked_again"], "people ask again, lists are bought once"),
+        Reason("common_habits", m["alike"], 0.1 * (float(np.clip(m["alike"], -2, 12)) - 5), "one program in fashion"),
         Reason("first_turns", m["first_turns"], 0.5 * _log(m["first_turns"], 0.05), "people talk on"),
         Reason("prompts_per_account", m["prompts"], 6.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
-        Reason(
-            "members_own_evidence", m["pooled"],
-            0.2 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
-            "members who each work like a program for reasons of their own",
-        ),
+        Reason("few_members", m["size"], 2.0 * _log(min(m["size"], 12.0) / 12), "chance, among so many accounts"),
         Reason("one_organisation", m["one_org"], -4.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Grown:
-    grown: List
+    group: Reading
     reasons: tuple[Reason, ...]
 
     @property
     def members(self) -> NDArray[np.int64]:
-        return self.grown.members
+        return self.group.members
 
     @property
     def score(self) -> float:
@@ -158,41 +160,46 @@ def find(same: SameSource, evidence: Sequence[Evidence], options: Options = DEFA
     f = frame(same, rows, own, habits_of(accounts, evidence, rows), nearby)
     # Groups are small: threads of the library would cost more than they save, and fight with ours.
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-        for group in _grow_seeds(f, candidates(same, nearby), own, pool):
-            if float(taken[group.members].mean()) >= OVERLAP:
+        for found in _best_first(_search(f, candidates(same, nearby), own, pool)):
+            # What is weaker than this adds nothing to any account.
+            if CONFIDENCE * found.score <= -FLOOR or float(taken[found.members].mean()) >= OVERLAP:
                 continue
-            kept.append(group)
-            taken[group.members] = True
-        odds = list(pool.map(lambda group: hold(f, group.grown), kept))
+            kept.append(found)
+            taken[found.members] = True
+        odds = list(pool.map(lambda found: hold(f, found.group), kept))
     return _assign(same, kept, odds, rows, options)
 
 
-def _grow_seeds(
+def _best_first(found: Mapping[bytes, _Grown]) -> list[_Grown]:
+    return sorted(found.values(), key=lambda g: (-g.score, g.members.tobytes()))
+
+
+def _search(
     f: Frame, groups: Sequence[Group], own: NDArray[np.float64], pool: ThreadPoolExecutor
-) -> list[_Grown]:
-    """Seeds grown, best first; a seed that lies mostly inside an earlier one is left out."""
-    if len(f.rows) == 0 or not groups:
-        return []
+) -> dict[bytes, _Grown]:
+    """Lists behind the most promising seeds, and lists around the best of those, by their members."""
+    if len(f.rows) == 0:
+        return {}
     ranked = sorted(
         groups, key=lambda g: (-seed_score(g.measures | _hand(f, own, g.members)), g.members.tobytes())
     )
-    most = min(SEEDS + max(0, len(f.same.accounts) - 5_000) // 300, MOST_SEEDS)
-    chosen: list[Group] = []
-    for group in ranked:
-        if len(chosen) >= most:
+    found: dict[bytes, _Grown] = {}
+
+    def add(lists: Iterator[list[Reading]]) -> None:
+        new = {group.members.tobytes(): group for some in lists for group in some}
+        fresh = [group for key, group in new.items() if key not in found]
+        for measured in pool.map(lambda group: _measured(f, own, group), fresh):
+            found[measured.members.tobytes()] = measured
+
+    add(pool.map(lambda seed: growth.from_seed(f, seed.members, seed.graph), ranked[:SEEDS]))
+    best: list[_Grown] = []
+    for one in _best_first(found):
+        if len(best) >= AGAIN:
             break
-        if all(np.isin(group.members, other.members).mean() <= COVERED for other in chosen):
-            chosen.append(group)
-
-    def best_of(seed: Group) -> _Grown | None:
-        tried = [_measured(f, own, found) for found in grow(f, seed.members, seed.graph)]
-        return max(tried, key=lambda g: g.score, default=None)
-
-    grown: dict[bytes, _Grown] = {}
-    for best in pool.map(best_of, chosen):
-        if best is not None:
-            grown.setdefault(best.members.tobytes(), best)
-    return sorted(grown.values(), key=lambda g: (-g.score, g.members.tobytes()))
+        if all(np.isin(one.members, other.members).mean() <= COVERED for other in best):
+            best.append(one)
+    add(pool.map(lambda one: growth.again(f, one.group), best))
+    return found
 
 
 def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dict[str, float]:
@@ -205,12 +212,12 @@ def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dic
     }
 
 
-def _measured(f: Frame, own: NDArray[np.float64], grown: List) -> _Grown:
-    """A grown group with its reasons."""
-    accounts, members = f.same.accounts, grown.members
-    signs = list_signs(accounts, f.same.urn, members, grown.fitted)
-    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": float(grown.near)}
-    return _Grown(grown, group_reasons(m))
+def _measured(f: Frame, own: NDArray[np.float64], group: Reading) -> _Grown:
+    """A group with its reasons."""
+    accounts, members = f.same.accounts, group.members
+    signs = list_signs(accounts, f.same.urn, members, group.fitted)
+    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": float(near(f, group))}
+    return _Grown(group, group_reasons(m))
 
 
 def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,9 +31,10 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
     """The signs by name, for members (int64[k], ascending) and the fit of their list.
 
     list_share: share of all their prompts that the list explains. load_spread: coefficient of variation of the prompts
-    that each took from it, drawn towards the usual one in small groups. topic_scatter: chi-square of the topics of each
-    against the list's, per degree of freedom; 1 when each was dealt a random part of the list. shared_prompts: share of
-    the longer prompts of the list that several members asked.
+    that each took from it, drawn towards the usual one in small groups. list_prompts: what the middle member took.
+    topic_scatter: chi-square of the topics of each against the list's, per degree of freedom; 1 when each was dealt a
+    random part of the list. shared_prompts: share of the longer prompts of the list that several members asked.
+    asked_again: share of them that a member asked more than once.
     """
     histogram = accounts.histogram
     entries = entries_of(histogram.indptr, members)
@@ -42,13 +43,16 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
     taken = histogram.data[entries] * fit.responsible
     prompts = accounts.prompts[members]
     load = np.bincount(owner, weights=taken, minlength=len(members)).astype(np.float64)
+    telling = _telling(accounts, members, owner * histogram.shape[1] + cells, fit.responsible)
     return {
         "list_share": float((fit.share * prompts).sum() / max(float(prompts.sum()), 1.0)),
         "load_spread": _load_spread(load),
+        "list_prompts": float(np.median(load)),
         "topic_scatter": _topic_scatter(
             owner, cells // (histogram.shape[1] // urn.topics), taken, len(members), urn.topics
         ),
-        "shared_prompts": _shared(accounts, members, owner * histogram.shape[1] + cells, fit.responsible),
+        "shared_prompts": _shared(accounts, *telling),
+        "asked_again": _asked_again(accounts, *telling),
     }
 
 
@@ -70,17 +74,27 @@ def _topic_scatter(
     return max(chi_square / freedom, _LEAST_SCATTER)
 
 
-def _shared(
+def _telling(
     accounts: Accounts, members: NDArray[np.int64], keys: NDArray[np.int64], responsible: NDArray[np.float64]
-) -> float:
-    """keys: int64[entries], ascending: place of the member * cells + cell. responsible: of the same entries."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Places in the sample of the members' longer prompts that few accounts ask, and how far each comes from the list.
+    keys: int64[entries], ascending: place of the member * cells + cell. responsible: of the same entries."""
     sample = accounts.sample
     places = entries_of(sample.offsets, members)
     owner = owners_among(sample.offsets, members)
     kept = sample.telling[places] & (sample.cells[places] >= 0)
     places, owner = places[kept], owner[kept]
-    if not len(places):
-        return 0.0
-    weight = responsible[np.searchsorted(keys, owner * accounts.histogram.shape[1] + sample.cells[places])]
-    _, prompt, times = np.unique(sample.hashes[places], return_inverse=True, return_counts=True)
+    return places, responsible[
+        np.searchsorted(keys, owner * accounts.histogram.shape[1] + sample.cells[places])
+    ]
+
+
+def _shared(accounts: Accounts, places: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
+    """places, weight: of `_telling`."""
+    _, prompt, times = np.unique(accounts.sample.hashes[places], return_inverse=True, return_counts=True)
     return float(weight[times[prompt] > 1].sum() / max(float(weight.sum()), 1e-9))
+
+
+def _asked_again(accounts: Accounts, places: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
+    """places, weight: of `_telling`."""
+    return float(weight[accounts.sample.counts[places] > 1].sum() / max(float(weight.sum()), 1e-9))

@@ -6,12 +6,13 @@ log-odds are a sum of terms that each have a reading, not a fitted black box:
     min(log likelihood ratio of list over own urn, 14)        prompts that the list explains and the account does not
     + 7 (share of the members it is linked to - 1/2)           the pairwise test, in the view that links it best
     + 4 ln(1 - repeats) + ln(first turns)                      a harvester buys an answer once and hardly talks on
-    - max(0, z - 3/2)^2 / c                                    its mean is not the list's, z in standard errors
+    - max(0, z - 3/2)^2                                        its mean is not the list's, z in standard errors
     - max(0, prompts shared with members - 12 %)               a harvester never pays twice
     + 0.7 (alike: one hand has one habit, see `alike`)
     + own evidence, - 4 (few accounts belong to any list; less, the more accounts there are)
 
-Belongs here: these measures and the growth of a seed. Not here: whether the group is a campaign (`campaigns`).
+Belongs here: these measures. Not here: the search for the members of a list (`growth`), nor whether the group is a
+campaign (`campaigns`).
 """
 
 from collections.abc import Sequence
@@ -39,14 +40,12 @@ LINKED: Final = 7.0
 """Nats between an account linked to all members and one linked to none."""
 USUAL_DUPLICATES: Final = 0.12
 ALIKE: Final = 0.7
-STRICTNESS: Final = (1.0, 0.2, 0.0)
-"""Weights of a mean apart that are tried: strict for plain lists, lax for lists under cover."""
 LEAST_LINKED: Final = 0.02
 """Share of the members to which an account must be linked to be looked at."""
-_STEPS: Final = 4
+LEAST_ODDS: Final = -5.0
+"""Log-odds of belonging below which it does not matter how low they are."""
 _ROUNDING: Final = 1e-6
 """Nats by which a sum in another order may differ."""
-SMALLEST: Final = 4
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,6 @@ class Frame:
     def prior(self) -> float:
         """Log-odds against belonging: a list has as many members among ten times as many accounts."""
         return PRIOR + max(0.0, float(np.log(len(self.rows) / PRIOR_ACCOUNTS)))
-
-
-@dataclass(frozen=True)
-class List:
-    """A list that a seed has grown into. members: int64[k] account rows, ascending. fitted: what they share. view:
-    place of the view, strictness: weight of a mean apart, under which it was grown. near: accounts beside the members
-    that it explains better than the lower quarter of them."""
-
-    members: NDArray[np.int64]
-    fitted: ListFit
-    view: int
-    strictness: float
-    near: int
 
 
 def frame(
@@ -195,31 +181,41 @@ def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int6
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """What does not depend on the view. at: int64[k], places of the accounts looked at in the rows of the frame.
-    share: float64[k], of the members that each is linked to. fitted: the list of the members. likely: int64[m], places
-    of those whom the log-odds favour before their means are held against the members'; odds: float64[m]."""
+class Reading:
+    """Accounts held against the list of a group.
 
+    members: int64[k] account rows, ascending. view: place of the view in which means are compared. fitted: what they
+    share. odds: float64[k], log-odds that each belongs to it. others: int64[m], places in the rows of the frame of
+    those beside them whose log-odds are above LEAST_ODDS; others_odds: float64[m]. at: int64[n], places of all who are
+    linked to members; share: float64[n], of the members.
+    """
+
+    members: NDArray[np.int64]
+    view: int
+    fitted: ListFit
+    odds: NDArray[np.float64]
+    others: NDArray[np.int64]
+    others_odds: NDArray[np.float64]
     at: NDArray[np.int64]
     share: NDArray[np.float64]
-    fitted: ListFit
-    likely: NDArray[np.int64]
-    odds: NDArray[np.float64]
 
 
-def _read(f: Frame, members: NDArray[np.int64]) -> _Reading:
-    """The accounts with links to the members held against their list, as far as the log-odds may favour them."""
+def read(f: Frame, members: NDArray[np.int64], view: int) -> Reading:
+    """Members (int64[k], ascending, all of them in the frame) and the accounts with links to them, held against their
+    list as far as the log-odds may lie above LEAST_ODDS."""
     at, share = _looked_at(f, members)
     accounts = f.same.accounts
     fitted = fit_list(accounts.histogram, f.same.urn, members)
-    least = np.empty(len(at))
     own = f.place[members]
+    least = np.empty(len(at))
     _least_ratios(at, share, f.habit, f.prior, alike_table(f.habits, own), f.habits.bins, least)
     least[np.searchsorted(at, own)] = -np.inf
     some = np.flatnonzero(may_reach(accounts.histogram, f.same.urn, f.rows[at], fitted.cells, least))
-    odds = _odds(f, members, at[some], share[some], _ratio(f, members, fitted, at[some]))
-    likely = odds > 0
-    return _Reading(at, share, fitted, at[some[likely]], odds[likely])
+    odds = _odds(f, members, view, fitted, at[some], share[some])
+    inside = np.searchsorted(at[some], own)
+    likely = odds > LEAST_ODDS
+    likely[inside] = False
+    return Reading(members, view, fitted, odds[inside], at[some[likely]], odds[likely], at, share)
 
 
 def _looked_at(f: Frame, members: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -241,33 +237,27 @@ def _least_ratios(
     bins: NDArray[np.int16],
     least: NDArray[np.float64],
 ) -> None:
-    """The ratios below which the log-odds of accounts that are no members cannot be positive, to rounding; infinite
-    where even the largest that counts would not do. table: what each bin of each habit says (`alike`)."""
+    """The ratios below which the log-odds of accounts that are no members cannot be above LEAST_ODDS, to rounding;
+    infinite where even the largest that counts would not do. table: what each bin of each habit says (`alike`)."""
     for i in range(len(at)):
-        rest = LINKED * (share[i] - 0.5) + habit[at[i]] - prior
+        rest = LINKED * (share[i] - 0.5) + habit[at[i]] - prior - LEAST_ODDS
         for h in range(len(table)):
             rest += ALIKE * table[h, bins[at[i], h]]
         least[i] = -rest - _ROUNDING if MOST_RATIO + rest > -_ROUNDING else np.inf
 
 
-def _ratio(
-    f: Frame, members: NDArray[np.int64], fitted: ListFit, at: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Log likelihood ratios of some accounts, all members among them, whose own prompts are taken out of the list."""
-    ratio, _ = ratios_to(f.same.accounts.histogram, f.same.urn, f.rows[at], fitted.cells)
-    ratio[np.searchsorted(at, f.place[members])] = fitted.ratio
-    return ratio
-
-
 def _odds(
     f: Frame,
     members: NDArray[np.int64],
+    view: int,
+    fitted: ListFit,
     at: NDArray[np.int64],
     share: NDArray[np.float64],
-    ratio: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Log-odds of some accounts, all members among them, before their means are held against the members'."""
+    """Log-odds of some accounts, all members among them, whose own prompts are taken out of the list."""
     rows = f.rows[at]
+    ratio, _ = ratios_to(f.same.accounts.histogram, f.same.urn, rows, fitted.cells)
+    ratio[np.searchsorted(at, f.place[members])] = fitted.ratio
     shared = shared_with(f, members, rows) - USUAL_DUPLICATES * f.long[rows] - 1
     return np.asarray(
         np.minimum(ratio, MOST_RATIO)
@@ -275,71 +265,25 @@ def _odds(
         + f.habit[at]
         + ALIKE * alike(f.habits, f.place[members], at)
         - np.clip(shared, 0, 12)
+        - np.maximum(apart(f, members, view, rows) - 1.5, 0) ** 2
         - f.prior
     )
 
 
-def _against(
-    f: Frame, members: NDArray[np.int64], view: int, strictness: float, at: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """What a mean apart from the members' says against some accounts, nats."""
-    if not strictness:
-        return np.zeros(len(at))
-    distance = apart(f, members, view, f.rows[at])
-    return np.asarray(strictness * np.maximum(distance - 1.5, 0) ** 2)
-
-
-def hold(f: Frame, grown: List) -> NDArray[np.float64]:
+def hold(f: Frame, group: Reading) -> NDArray[np.float64]:
     """All accounts held against a list: log-odds float64[rows of the frame], -inf for those with hardly a link to its
     members, which are not looked at."""
-    at, share = _looked_at(f, grown.members)
     odds = np.full(len(f.rows), -np.inf)
-    odds[at] = _odds(f, grown.members, at, share, _ratio(f, grown.members, grown.fitted, at))
-    odds[at] -= _against(f, grown.members, grown.view, grown.strictness, at)
+    odds[group.at] = _odds(f, group.members, group.view, group.fitted, group.at, group.share)
     return odds
 
 
-def _near(f: Frame, members: NDArray[np.int64], reading: _Reading) -> int:
+def near(f: Frame, group: Reading) -> int:
     """Accounts looked at beside the members that the list explains better than the lower quarter of the members."""
-    histogram, urn, cells = f.same.accounts.histogram, f.same.urn, reading.fitted.cells
-    typical = float(np.quantile(reading.fitted.ratio, 0.25))
-    least = np.full(len(reading.at), typical - _ROUNDING)
-    least[np.searchsorted(reading.at, f.place[members])] = np.inf
-    rows = f.rows[reading.at]
+    histogram, urn, cells = f.same.accounts.histogram, f.same.urn, group.fitted.cells
+    typical = float(np.quantile(group.fitted.ratio, 0.25))
+    least = np.full(len(group.at), typical - _ROUNDING)
+    least[np.searchsorted(group.at, f.place[group.members])] = np.inf
+    rows = f.rows[group.at]
     ratio, _ = ratios_to(histogram, urn, rows[may_reach(histogram, urn, rows, cells, least)], cells)
     return int((ratio > typical).sum())
-
-
-def grow(f: Frame, seed: NDArray[np.int64], view: int) -> list[List]:
-    """The lists that a seed grows into, one for each strictness that leaves any.
-
-    Each step keeps whom the log-odds favour, at most doubling the group, so that a seed cannot run away in one step.
-    """
-    read: dict[bytes, _Reading] = {}
-    near: dict[bytes, int] = {}
-    seed = seed[f.place[seed] >= 0]
-    if len(seed) < SMALLEST:
-        return []
-
-    def reading_of(members: NDArray[np.int64]) -> _Reading:
-        key = members.tobytes()
-        if key not in read:
-            read[key] = _read(f, members)
-        return read[key]
-
-    grown = []
-    for strictness in STRICTNESS:
-        members, reading = seed, reading_of(seed)
-        for _ in range(_STEPS):
-            odds = reading.odds - _against(f, members, view, strictness, reading.likely)
-            likely, odds = reading.likely[odds > 0], odds[odds > 0]
-            best_first = likely[np.argsort(-odds, kind="stable")]
-            joined = np.sort(f.rows[best_first[: max(2 * len(members), 12)]])
-            if len(joined) < SMALLEST or np.array_equal(joined, members):
-                break
-            members, reading = joined, reading_of(joined)
-        key = members.tobytes()
-        if key not in near:
-            near[key] = _near(f, members, reading)
-        grown.append(List(members, reading.fitted, view, strictness, near[key]))
-    return grown

@@ -1,0 +1,78 @@
+"""From a seed to the list behind it: whom the list favours joins, who fits it least leaves, for as long as that sets
+the rest further apart from everybody else.
+
+A seed holds a few accounts that one hand feeds, and others who share an interest with them. Whoever joins by the list
+of such a group is again a mixture; what it converges to is a superset, whose unequal members hide the even ones. So a
+group is *peeled*: a fifth of it leaves at a time, the list is fitted anew, and the group is kept at which the
+members' log-odds lie furthest above those of as many accounts outside. A campaign has such a point, where outsiders
+fall back at once; an interest fades out slowly.
+
+Belongs here: joining, peeling, cutting, and which groups are looked at again. Not here: the log-odds (`membership`),
+what a group is worth (`campaigns`).
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.detect.communities import cut
+from pipelines.detect.membership import LEAST_ODDS, Frame, Reading, read
+
+SMALLEST: Final = 6
+"""Members below which a list cannot be told."""
+LEAVE: Final = 0.2
+"""Share of a group that leaves it at a time."""
+_ROOM: Final = 12
+"""Members that a group may have after one step, if twice as many as before are fewer."""
+
+Members = NDArray[np.int64]
+
+
+def separation(group: Reading) -> float:
+    """Mean log-odds of the members less that of as many others, the likeliest ones, nats."""
+    count = len(group.members)
+    outside = np.full(count, LEAST_ODDS)
+    nearest = np.sort(group.others_odds)[::-1][:count]
+    outside[: len(nearest)] = nearest
+    return float(group.odds.mean() - outside.mean())
+
+
+def joined(f: Frame, members: Members, view: int) -> Members:
+    """Whom the log-odds favour, members or not, the likeliest first; a group at most doubles. int64, account rows."""
+    group = read(f, members, view)
+    at = np.concatenate([f.place[members], group.others])
+    odds = np.concatenate([group.odds, group.others_odds])
+    at, odds = at[odds > 0], odds[odds > 0]
+    best_first = at[np.lexsort((at, -odds))]
+    return np.sort(f.rows[best_first[: max(2 * len(members), _ROOM)]])
+
+
+def peeled(f: Frame, members: Members, view: int) -> Reading | None:
+    """The part of a group that lies furthest apart from all others; None when it is too small."""
+    best, most = None, -np.inf
+    while len(members) >= SMALLEST:
+        group = read(f, members, view)
+        apart = separation(group)
+        if apart > most:
+            best, most = group, apart
+        stay = min(len(members) - 1, int(len(members) * (1 - LEAVE)))
+        members = np.sort(members[np.argsort(-group.odds, kind="stable")[:stay]])
+    return best
+
+
+def from_seed(f: Frame, seed: Members, view: int) -> list[Reading]:
+    """The list that a seed grows into, none when it holds too few."""
+    seed = seed[f.place[seed] >= 0]
+    if len(seed) < 4:
+        return []
+    found = peeled(f, joined(f, seed, view), view)
+    return [] if found is None else [found]
+
+
+def again(f: Frame, group: Reading) -> list[Reading]:
+    """Lists around a group that was found: whom it favours now, and the homogeneous parts of those (METHOD 3.2), each
+    peeled. What two lists have in common holds them together at first."""
+    around = joined(f, group.members, 0)
+    parts = [part.members for part in cut(f.same.graphs[0].vectors, [around])] if len(around) else []
+    return [found for part in parts if (found := peeled(f, part, 0)) is not None]
