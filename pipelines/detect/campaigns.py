@@ -167,7 +167,7 @@ def find(same: SameSource, evidence: Sequence[Evidence], options: Options = DEFA
             kept.append(found)
             taken[found.members] = True
         odds = list(pool.map(lambda found: hold(f, found.group), kept))
-    return _assign(same, kept, odds, rows, options)
+    return _assign(f, kept, odds, options)
 
 
 def _best_first(found: Mapping[bytes, _Grown]) -> list[_Grown]:
@@ -227,16 +227,12 @@ def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _assign(
-    same: SameSource,
-    groups: Sequence[_Grown],
-    odds: Sequence[NDArray[np.float64]],
-    rows: NDArray[np.int64],
-    options: Options,
+    f: Frame, groups: Sequence[_Grown], odds: Sequence[NDArray[np.float64]], options: Options
 ) -> Campaigns:
     """Each account to the group that says most for it: the log-odds that the group is a campaign and the account in
     it, counted from a floor, so that an account near a strong group does not rank above the members of a weaker one.
-    odds: float64[rows] for each group."""
-    size = len(same.accounts)
+    Members are those of the group and who was left out by mistake. odds: float64[rows] for each group."""
+    rows, size = f.rows, len(f.same.accounts)
     worth = np.zeros(size)
     best = np.full(size, -1, dtype=np.int64)
     owner = np.full(size, -1, dtype=np.int64)
@@ -246,17 +242,18 @@ def _assign(
         better = value > worth[rows]
         worth[rows[better]] = value[better]
         best[rows[better]] = place
-        own = held[np.searchsorted(rows, group.members)]
-        mine = (owner[group.members] < 0) | (own > odds_of[group.members])
+        inside = np.union1d(f.place[group.members], np.flatnonzero(held > growth.bar(group.group)))
+        members, own = rows[inside], held[inside]
+        mine = (owner[members] < 0) | (own > odds_of[members])
         # A member of a stronger group leaves it only for one that fits it better and is itself shown.
-        mine &= (owner[group.members] < 0) | (group.score >= options.shown_score)
+        mine &= (owner[members] < 0) | (group.score >= options.shown_score)
         mine &= expit(own) >= options.membership
-        owner[group.members[mine]] = place
-        odds_of[group.members[mine]] = own[mine]
-    members = [np.flatnonzero(owner == place) for place in range(len(groups))]
+        owner[members[mine]] = place
+        odds_of[members[mine]] = own[mine]
+    of = [np.flatnonzero(owner == place) for place in range(len(groups))]
     found = tuple(
-        Campaign(str(place), members[place], odds_of[members[place]], group.score, group.reasons,
-                 group.score >= options.shown_score and len(members[place]) >= options.smallest_campaign)
+        Campaign(str(place), of[place], odds_of[of[place]], group.score, group.reasons,
+                 group.score >= options.shown_score and len(of[place]) >= options.smallest_campaign)
         for place, group in enumerate(groups)
     )  # fmt: skip
     return Campaigns(found, worth, best)

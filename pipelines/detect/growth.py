@@ -29,13 +29,24 @@ _ROOM: Final = 12
 Members = NDArray[np.int64]
 
 
-def separation(group: Reading) -> float:
-    """Mean log-odds of the members less that of as many others, the likeliest ones, nats."""
+def _beside(group: Reading) -> float:
+    """Mean log-odds of as many others as there are members, the likeliest ones."""
     count = len(group.members)
     outside = np.full(count, LEAST_ODDS)
     nearest = np.sort(group.others_odds)[::-1][:count]
     outside[: len(nearest)] = nearest
-    return float(group.odds.mean() - outside.mean())
+    return float(outside.mean())
+
+
+def separation(group: Reading) -> float:
+    """Mean log-odds of the members less that of as many others, the likeliest ones, nats."""
+    return float(group.odds.mean()) - _beside(group)
+
+
+def bar(group: Reading) -> float:
+    """Log-odds above which an account that was left out belongs to the group after all: midway between its members and
+    the likeliest others, at least even."""
+    return max((float(group.odds.mean()) + _beside(group)) / 2, 0.0)
 
 
 def joined(f: Frame, members: Members, view: int) -> Members:
