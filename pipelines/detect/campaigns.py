@@ -131,6 +131,11 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
         Reason("first_turns", m["first_turns"], 0.5 * _log(m["first_turns"], 0.05), "people talk on"),
         Reason("prompts_per_account", m["prompts"], 6.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
         Reason("few_members", m["size"], 2.0 * _log(min(m["size"], 12.0) / 12), "chance, among so many accounts"),
+        Reason(
+            "members_own_evidence", m["pooled"],
+            0.2 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
+            "members who each work like a program for reasons of their own",
+        ),
         Reason("one_organisation", m["one_org"], -4.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ _WORDS: dict[str, Wording] = {
     ),
     "accounts_nearby": Wording("Other accounts that ask much the same", "count"),
     "prompts_per_account": Wording("Distinct prompts of a typical member", "count"),
+    "members_own_evidence": Wording("What the members' own evidence adds up to, in nats each", "number"),
     "list_prompts": Wording("Prompts of that list that a typical member asked", "count"),
     "asked_again": Wording("Prompts of that list that a member asked more than once", "share"),
     "common_habits": Wording("What the members have in common in how they work, in nats", "number"),
