@@ -1,17 +1,21 @@
-"""Great Expectations: a table against the suite of its relation, as plain findings.
+"""Great Expectations: rows against the suite of their relation, as plain findings.
 
-The suites are in `schemas/expectations`, derived from the descriptions. The library takes seconds to import, so
-that happens inside `examine` only. Not here: which tables are checked, and Dagster (`defs.checks`).
+The suites are in `schemas/expectations`, derived from the descriptions. Rules of single rows are held against so many
+rows at a time, those of all rows together against their own columns, so that tens of millions of rows fit. The library
+takes seconds to import, so that happens inside `examine` only. Not here: which tables are checked, and Dagster
+(`defs.checks`).
 """
 
 import json
 import logging
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 
@@ -24,6 +28,13 @@ if TYPE_CHECKING:
 ID_COLUMNS: Final = ("account_id", "campaign_id", "id", "subject_id")
 """Columns whose values may be shown as samples. Nothing else of a row is: it may come from a log."""
 SAMPLES: Final = 10
+MOST_ROWS: Final = 500_000
+"""Rows that are looked at at a time."""
+_OF_ALL_ROWS: Final = (
+    "expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique", "expect_table_row_count_to_be_between",
+)  # fmt: skip
+
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 
 
 @dataclass(frozen=True)
@@ -66,35 +77,85 @@ def load_suite(name: str) -> dict[str, Any]:
     return suite
 
 
-def examine(name: str, table: pa.Table) -> Examined:
-    """Validate a table against the suite of its relation."""
+def examine(name: str, rows: Rows, most: int = MOST_ROWS) -> Examined:
+    """Validate rows against the suite of their relation, `most` at a time."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _examine(name, table)
+        return _examine(name, rows, most)
 
 
-def _examine(name: str, table: pa.Table) -> Examined:
+def _examine(name: str, rows: Rows, most: int) -> Examined:
+    suite = load_suite(name)
+    rules: list[dict[str, Any]] = suite["expectations"]
+    shown = next((c for c in ID_COLUMNS if c in rows.schema.names), None)
+    tables = _tables(rows, most)
+    first = next(tables)
+    second = next(tables, None)
+    if second is None:
+        return Examined(len(first), len(rules), _broken(name, rules, first, shown))
+    of_all = [rule for rule in rules if rule["type"] in _OF_ALL_ROWS]
+    keys = list(dict.fromkeys([*_columns(of_all), *([shown] if shown else [])]))
+    found: dict[tuple[str, str], Rule] = {}
+    kept = []
+    for table in chain((first, second), tables):
+        for rule in _broken(name, [rule for rule in rules if rule not in of_all], table, shown):
+            before = found.get((rule.rule, rule.column))
+            found[rule.rule, rule.column] = rule if before is None else _both(before, rule)
+        kept.append(table.select(keys))
+    whole = pa.concat_tables(kept)
+    return Examined(len(whole), len(rules), [*found.values(), *_broken(name, of_all, whole, shown)])
+
+
+def _tables(rows: Rows, most: int) -> Iterator[pa.Table]:
+    """All rows, so many at a time; one table without rows where there are none."""
+    held: list[pa.RecordBatch] = []
+    size = 0
+    count = 0
+    batches = rows.to_batches(max_chunksize=most) if isinstance(rows, pa.Table) else rows
+    for batch in batches:
+        if held and size + len(batch) > most:
+            yield pa.Table.from_batches(held)
+            count, held, size = count + 1, [], 0
+        held.append(batch)
+        size += len(batch)
+    if held or not count:
+        yield pa.Table.from_batches(held, rows.schema)
+
+
+def _columns(rules: Sequence[dict[str, Any]]) -> list[str]:
+    """Columns that rules are about."""
+    named = [rule["kwargs"]["column"] for rule in rules if "column" in rule["kwargs"]]
+    return [*named, *(column for rule in rules for column in rule["kwargs"].get("column_list", ()))]
+
+
+def _both(one: Rule, other: Rule) -> Rule:
+    """The same rule broken in two places."""
+    samples = [*one.samples, *other.samples][:SAMPLES]
+    return replace(one, unexpected=one.unexpected + other.unexpected, samples=samples)
+
+
+def _broken(name: str, rules: Sequence[dict[str, Any]], table: pa.Table, shown: str | None) -> list[Rule]:
+    """Those of the rules that do not hold for the rows of a table."""
+    if not rules:
+        return []
     import great_expectations as gx
 
-    suite = load_suite(name)
-    columns = {rule["kwargs"]["column"] for rule in suite["expectations"] if "column" in rule["kwargs"]}
-    columns |= {c for rule in suite["expectations"] for c in rule["kwargs"].get("column_list", ())}
-    shown = next((c for c in ID_COLUMNS if c in table.column_names), None)
+    columns = {*_columns(rules), shown}
     asset = _context().data_sources.add_or_update_pandas("scarecrow").add_dataframe_asset(name)
-    frame = table.select([c for c in table.column_names if c in columns or c == shown]).to_pandas()
+    frame = table.select([c for c in table.column_names if c in columns]).to_pandas()
     batch = asset.add_batch_definition_whole_dataframe(name).get_batch({"dataframe": frame})
-    results = batch.validate(gx.ExpectationSuite(**suite), result_format="BOOLEAN_ONLY").results
+    results = batch.validate(gx.ExpectationSuite(name, list(rules)), result_format="BOOLEAN_ONLY").results
     broken = [result.expectation_config for result in results if not result.success]
     if not broken:
-        return Examined(table.num_rows, len(results), [])
+        return []
     # Counts and samples cost as much again, so they are asked for only of the rules that do not hold.
     again = gx.ExpectationSuite(name, [rule.to_domain_obj() for rule in broken if rule is not None])
     details = batch.validate(
         again,
         result_format={"result_format": "SUMMARY", "unexpected_index_column_names": [shown] if shown else []},
     ).results
-    return Examined(table.num_rows, len(results), [_rule(result, shown) for result in details])
+    return [_rule(result, shown) for result in details]
 
 
 @cache

@@ -1,6 +1,6 @@
-"""A process of its own that examines tables, so that importing Great Expectations costs the ranking no time.
+"""A process of its own that examines rows, so that importing Great Expectations costs the ranking no time.
 
-`scarecrow rank` starts it first and asks it when tables are there; meanwhile it has imported the library on the
+`scarecrow rank` starts it first and asks it when they are there; meanwhile it has imported the library on the
 other core. It ends with its standard input, whatever happens to its parent. Not here: the rules.
 """
 
@@ -13,16 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import pyarrow as pa
 
-from dagster_project.expectations import Examined, Rule, examine
+from dagster_project.expectations import Examined, Rows, Rule, examine
 from pipelines.errors import ScarecrowError
+
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Gatekeeper:
-    """A process that examines tables. Use as a context manager."""
+    """A process that examines rows. Use as a context manager."""
 
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="scarecrow-gate-")
@@ -46,13 +48,17 @@ class Gatekeeper:
             self._process.stdin.close()
         self._folder.cleanup()
 
-    def examine(self, name: str, table: pa.Table) -> Examined:
+    def examine(self, name: str, rows: Rows) -> Examined:
         """What `expectations.examine` says, computed there."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         path = Path(self._folder.name) / f"{name}.arrow"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
+        with (
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_stream(file, rows.schema, options=_OPTIONS) as writer,
+        ):
+            for batch in rows.to_batches() if isinstance(rows, pa.Table) else rows:
+                writer.write_batch(batch)
         try:
             self._process.stdin.write(json.dumps({"suite": name, "path": str(path)}) + "\n")
             self._process.stdin.flush()
@@ -76,9 +82,8 @@ def _serve() -> None:
     sys.stdout = sys.stderr
     for line in sys.stdin:
         asked = json.loads(line)
-        with pa.memory_map(asked["path"]) as file:
-            table = pa.ipc.open_file(file).read_all()
-            answers.write(json.dumps(asdict(examine(asked["suite"], table))) + "\n")
+        with pa.OSFile(asked["path"]) as file, pa.ipc.open_stream(file) as rows:
+            answers.write(json.dumps(asdict(examine(asked["suite"], rows))) + "\n")
         answers.flush()
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CHECKED_ROWS: Final = 200_000
 """The newest account-hours that a gate looks at."""
+_BATCH: Final = 100_000
+"""Rows of a relation that are read at a time."""
 _ERROR, _WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
@@ -161,8 +163,8 @@ def _relation_checks() -> dg.AssetChecksDefinition:
         with open_draft(scarecrow.ranking(context).workspace.draft, read_only=True) as connection:
             for model in MODELS:
                 columns = [duckdb.ColumnExpression(c.name) for c in checked(relations[model.name])]
-                table = connection.table(model.name).select(*columns).to_arrow_table()
-                found = as_result(scarecrow.examine(model.name, table))
+                rows = connection.table(model.name).select(*columns).to_arrow_reader(_BATCH)
+                found = as_result(scarecrow.examine(model.name, rows))
                 yield found._replace(check_name="expectations", asset_key=dg.AssetKey([DRAFT, model.name]))
 
     return check

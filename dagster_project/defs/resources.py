@@ -11,9 +11,7 @@ from pydantic import PrivateAttr
 from pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from dagster_project.expectations import Examined
+    from dagster_project.expectations import Examined, Rows
     from dagster_project.gatekeeper import Gatekeeper
     from pipelines.lake.tables import Lake
     from pipelines.rank.steps import Ranking
@@ -70,11 +68,11 @@ class Scarecrow(dg.ConfigurableResource):  # type: ignore[type-arg]
     def tell(self, step: str, event: str, facts: Mapping[str, Any]) -> None:
         """Progress; Dagster shows it by itself."""
 
-    def examine(self, name: str, table: "pa.Table") -> "Examined":
-        """A table against the suite of its relation."""
+    def examine(self, name: str, rows: "Rows") -> "Examined":
+        """Rows against the suite of their relation."""
         from dagster_project.expectations import examine
 
-        return examine(name, table)
+        return examine(name, rows)
 
 
 class InProcess(Scarecrow):
@@ -100,7 +98,7 @@ class InProcess(Scarecrow):
         """Passes progress on."""
         self._tell(step, event, facts)
 
-    def examine(self, name: str, table: "pa.Table") -> "Examined":
+    def examine(self, name: str, rows: "Rows") -> "Examined":
         """Asks the process that does nothing else."""
-        found: Examined = self._gatekeeper.examine(name, table)
+        found: Examined = self._gatekeeper.examine(name, rows)
         return found

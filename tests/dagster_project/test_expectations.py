@@ -77,6 +77,22 @@ def test_repeated_keys_are_found(accounts: pa.Table) -> None:
     assert set(found.failed[0].samples) == {"twice"}
 
 
+def test_rows_that_come_in_batches_are_held_against_the_same_rules(accounts: pa.Table) -> None:
+    last = len(accounts) - 1
+    broken = changed(accounts, "p_value", [7.25, *accounts["p_value"].to_pylist()[1:last], -1.5])
+    broken = changed(broken, "account_id", ["twice", *broken["account_id"].to_pylist()[1:last], "twice"])
+    whole = examine("suspect_accounts", broken)
+    assert {rule.rule for rule in whole.failed} == {
+        "expect_column_values_to_be_between", "expect_column_values_to_be_unique",
+    }  # fmt: skip
+    for most in (7, last):
+        found = examine("suspect_accounts", broken.to_reader(3), most)
+        assert (found.rows, found.rules) == (whole.rows, whole.rules)
+        assert sorted(map(str, found.failed)) == sorted(map(str, whole.failed))
+    assert examine("suspect_accounts", accounts.to_reader(5), 7).failed == []
+    assert examine("suspect_accounts", accounts.slice(0, 0).to_reader()).is_critical
+
+
 def test_the_gatekeeper_says_the_same_from_its_own_process(accounts: pa.Table) -> None:
     broken = changed(accounts, "p_value", [7.25])
     with Gatekeeper() as gatekeeper:
