@@ -128,8 +128,8 @@ def activity(minutes: Entries) -> Activity:
     idle, by_day, by_week, quiet, burstiness = (np.full(n, np.nan) for _ in range(5))
     _measure(
         minutes.offsets,
-        minutes.keys.astype(np.int64),
-        minutes.counts,
+        minutes.keys.astype(np.int64, copy=False),
+        minutes.counts.astype(np.int64, copy=False),
         calls,
         days,
         hours,

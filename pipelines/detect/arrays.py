@@ -1,6 +1,7 @@
 """Array idioms that evidence shares: ratios with gaps, sums over ragged rows, runs in sorted columns."""
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -37,10 +38,19 @@ def owners_among(offsets: NDArray[np.integer], rows: Ints) -> Ints:
 
 
 def per_row(offsets: Ints, values: NDArray[np.generic]) -> Floats:
-    """Sums of values over the entries of each row, float64[rows]."""
-    weights = np.asarray(values, dtype=np.float64)
-    sums = np.bincount(owners_of(offsets), weights=weights, minlength=len(offsets) - 1)
-    return sums.astype(np.float64, copy=False)
+    """Sums of values over the entries of each row, in their order: float64[rows]."""
+    out = np.empty(len(offsets) - 1)
+    _sum_rows(offsets, values, out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sum_rows(offsets: Ints, values: NDArray[np.generic], out: Floats) -> None:
+    for row in range(len(out)):
+        total = 0.0
+        for k in range(offsets[row], offsets[row + 1]):
+            total += values[k]
+        out[row] = total
 
 
 def run_starts(*columns: NDArray[np.generic]) -> Ints:

@@ -27,11 +27,12 @@ class Evidence:
 
     family: one of `schemas.mart.FAMILIES`. reason: a stable name in snake case. values: what was seen, NaN
     when a field is missing or there are too few requests. p_values: conformal within the account's stratum,
-    NaN when unavailable. peer_percentile: within the stratum, in percent; NaN without peers. medians:
-    float64[strata], of the values of each stratum. contribution: nats added to the score, 0 when unavailable;
-    contributions of one family are bounded together by `calibrate.CEILING`. ordinary_cause: what would explain it
-    innocently. words: a `str.format` template with the fields value and peer_median. stratum: int64[accounts], whom
-    an account was compared with; None for what is compared with all, as one stratum.
+    NaN when unavailable; empty in a ranking, which reads the others. peer_percentile: within the stratum, in
+    percent; NaN without peers. medians: float64[strata], of the values of each stratum. contribution: nats added
+    to the score, 0 when unavailable; contributions of one family are bounded together by `calibrate.CEILING`.
+    ordinary_cause: what would explain it innocently. words: a `str.format` template with the fields value and
+    peer_median. stratum: int64[accounts], whom an account was compared with; None for what is compared with all,
+    as one stratum.
     """
 
     family: str

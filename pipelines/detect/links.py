@@ -31,6 +31,8 @@ _SKETCH: Final = {
     "system_prompt": "system_prompts",
     "tls": "tls",
 }
+SKETCHES: Final = (*_SKETCH.values(), "orgs")
+"""What links are read off."""
 POPULAR: Final = 0.05
 """Share of the accounts from which a shared value says nothing."""
 CLIQUE: Final = 12
@@ -270,7 +272,7 @@ def togetherness(rows: Rows, pairs: Pairs) -> Floats:
     kept = run_starts(pairs.a, pairs.b)
     a, b = pairs.a[kept], pairs.b[kept]
     score = np.empty(len(kept))
-    _together(minutes.offsets, minutes.keys.astype(np.int64), a, b, score)
+    _together(minutes.offsets, minutes.keys.astype(np.int64, copy=False), a, b, score)
     high, low = np.full(n, -np.inf), np.full(n, np.inf)
     for side in (a, b):
         np.maximum.at(high, side, score)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from pipelines.detect import diversity
 from pipelines.detect.accounts import Accounts, view
@@ -30,6 +31,7 @@ Map = PromptMap | FittedMap
 DAY_MS: Final = 86_400_000
 SHARE_CAP: Final = 0.05
 """No account counts for more than this in what is ordinary in a cell (METHOD section 3.4)."""
+_ACCOUNTS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ def ordinary_shares(cells: Abundances, cell_index: NDArray[np.int64], size: int)
     return np.asarray(mean / max(mean.sum(), 1e-300))
 
 
+def _traces(histogram: csr_matrix, centroids: Floats) -> Floats:
+    """tr S of every account, float64[n], NaN below two prompts; means, which are large, of some accounts at a time."""
+    parts = [np.empty(0)]
+    for begin in range(0, histogram.shape[0], _ACCOUNTS):
+        scatter = vectors(histogram[begin : begin + _ACCOUNTS], centroids)
+        parts.append(np.where(scatter.n >= 2, scatter.trace, np.nan))
+    return np.concatenate(parts)
+
+
 def _divergence(cells: Abundances, cell_index: NDArray[np.int64], ordinary: Floats) -> Floats:
     shares = cells.counts / np.repeat(cells.individuals, cells.species)
     terms = shares * np.log(shares / ordinary[cell_index])
@@ -122,7 +133,6 @@ def profile(rows: Rows, prompt_map: Map | None, as_of_ms: int, accounts: Account
     n = accounts.requests.astype(np.float64)
     enough = {m: np.where(cells.individuals >= m, diversity.at_size(cells, m, 0), np.nan) for m in (30, 100)}
     elicited = np.max([rows.sum(name) for name, _ in ELICITATION], axis=0)
-    scatter = vectors(histogram, centroids)
     prompted = rows.sum("with_prompt")
     known = rows.created != UNKNOWN_TIME
     age = np.where(known, np.maximum(as_of_ms - np.where(known, rows.created, 0), 0) / DAY_MS, np.nan)
@@ -156,7 +166,7 @@ def profile(rows: Rows, prompt_map: Map | None, as_of_ms: int, accounts: Account
         "hill_2_cells": diversity.hill(cells, 2),
         "topics_distinct": _distinct_topics(rows.sketches["cells"], per_topic),
         "topic_entropy_nats": _topics(cells, cell_index, per_topic),
-        "spread_trace": np.where(scatter.n >= 2, scatter.trace, np.nan),
+        "spread_trace": _traces(histogram, centroids),
         "divergence_nats": _divergence(cells, cell_index, ordinary),
         "opening_top_share": ratio(largest(rows.sketches["openings"]), prompted),
         "system_prompts_distinct": count("system_prompts"),

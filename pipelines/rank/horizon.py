@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from pipelines.detect.course import Course, follow, join
 from pipelines.errors import ScarecrowError
-from pipelines.ingest.fold import Rows, concat, concat_entries, fold, from_arrow
+from pipelines.ingest.fold import Rows, concat, concat_entries, fold, from_arrow, narrow
 from pipelines.lake.live import by_day, fresh_days
 from pipelines.lake.live import hour_files as hour_files
 from pipelines.lake.tables import Lake
@@ -172,7 +172,7 @@ def read_horizon(
     traffic: list[Daily] = []
     for hours in found.parts(scratch, part_rows):
         rows = fold(hours.at_hour(np.zeros(len(hours), dtype=np.int32)))
-        profiles.append(rows)
+        profiles.append(narrow(rows))
         courses.append(follow(hours, rows, per_topic))
         traffic = [daily.together([*traffic, daily.by_day(hours, found.end)])]
     return Horizon(

@@ -4,7 +4,7 @@ Belongs here: what follows what. Not here: how anything is computed, nor Dagster
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipelines.detect.accounts import view
 from pipelines.detect.arrays import owners_of
 from pipelines.detect.detect import Detection, find_campaigns, find_links, make_ranking
 from pipelines.detect.evidence import account_evidence
-from pipelines.detect.links import Pairs, account_links, expand, shared_values
+from pipelines.detect.links import SKETCHES, Pairs, account_links, expand, shared_values
 from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.reasons import stamps
 from pipelines.ingest.fold import Entries, Rows
@@ -130,7 +130,9 @@ def profile_accounts(ranking: Ranking) -> Facts:
     work.put("horizon_facts", horizon_facts(horizon))
     work.put("extent", horizon.extent)
     work.put("accounts", view(horizon.profiles, len(prompt_map.centroids)))
-    work.put("rows", replace(horizon.profiles, sketches=_without(horizon.profiles.sketches, "prompts")))
+    shared, others = _split(horizon.profiles, SKETCHES)
+    work.put("shared", shared)
+    work.put("others", {name: entries for name, entries in others.items() if name != "prompts"})
     work.put("course", horizon.course)
     work.write("activity", _activity(horizon))
     return {
@@ -148,11 +150,15 @@ def weigh_evidence(ranking: Ranking) -> Facts:
     work = ranking.workspace
     extent: Extent = work.get("extent")
     prompt_map = load(ranking.lake.path, extent.map_version)
+    shared: Rows = work.get("shared")
+    rows = replace(shared, sketches=shared.sketches | work.get("others"))
     profiles, evidence = account_evidence(
-        work.get("rows"), work.get("course"), prompt_map, extent.as_of_ms, accounts=work.get("accounts")
+        rows, work.get("course"), prompt_map, extent.as_of_ms, accounts=work.get("accounts")
     )
     work.write("profiles", [profiles.to_arrow().select([c.name for c in ACCOUNT_PROFILES.columns])])
-    work.put("evidence", evidence)
+    work.put("evidence", [replace(e, p_values=np.empty(0)) for e in evidence])
+    # Much of the memory, and nobody else reads it.
+    work.drop("others")
     work.drop("course")
     by_family = {
         family: {
@@ -170,9 +176,8 @@ def link_accounts(ranking: Ranking) -> Facts:
     """Same-source links, and links of shared metadata."""
     work = ranking.workspace
     extent: Extent = work.get("extent")
-    rows: Rows = work.get("rows")
     same = find_links(work.get("accounts"), load(ranking.lake.path, extent.map_version))
-    pairs = expand(shared_values(rows))
+    pairs = expand(shared_values(work.get("shared")))
     work.put("same_source", same)
     work.put("shared_links", pairs)
     return {"same_source_links": len(same.links.a), "shared_metadata_links": len(pairs.a)}
@@ -180,8 +185,7 @@ def link_accounts(ranking: Ranking) -> Facts:
 
 def group_campaigns(ranking: Ranking) -> Facts:
     """Campaigns with stable ids."""
-    # Evidence and links have been read off them, and they are much of the memory.
-    ranking.workspace.drop("rows")
+    ranking.workspace.drop("shared")
     ranking.workspace.drop("accounts")
     found = find_campaigns(
         ranking.workspace.get("same_source"),
@@ -279,8 +283,10 @@ STEPS: tuple[tuple[str, Callable[[Ranking], Facts]], ...] = (
 """Steps in order, named like their assets; checks stand between the last two."""
 
 
-def _without(sketches: Mapping[str, Entries], name: str) -> dict[str, Entries]:
-    return {each: entries for each, entries in sketches.items() if each != name}
+def _split(rows: Rows, names: Sequence[str]) -> tuple[Rows, dict[str, Entries]]:
+    """The rows with some of their sketches, and the other sketches."""
+    others = {name: entries for name, entries in rows.sketches.items() if name not in names}
+    return replace(rows, sketches={name: rows.sketches[name] for name in names}), others
 
 
 def _told(found: Detection) -> NDArray[np.bool_] | None:

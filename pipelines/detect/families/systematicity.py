@@ -77,7 +77,8 @@ def probe_then_scale(p: Profiled) -> Floats:
     """
     minutes = p.rows.sketches["minutes"]
     out = np.full(len(p), np.nan)
-    _scale(minutes.offsets, minutes.keys.astype(np.int64), minutes.counts, out)
+    keys, counts = (each.astype(np.int64, copy=False) for each in (minutes.keys, minutes.counts))
+    _scale(minutes.offsets, keys, counts, out)
     return out
 
 

@@ -53,7 +53,8 @@ def ramp(p: Profiled) -> Floats:
     quarter = (p.as_of_ms // 60_000 - begin) // 4
     minutes = rows.sketches["minutes"]
     out = np.full(len(rows), np.nan)
-    _early(minutes.offsets, minutes.keys.astype(np.int64), minutes.counts, begin, begin + quarter, out)
+    keys, counts = (each.astype(np.int64, copy=False) for each in (minutes.keys, minutes.counts))
+    _early(minutes.offsets, keys, counts, begin, begin + quarter, out)
     first = int(rows.first.min(initial=UNKNOWN_TIME))
     young = (created >= first) & (p.as_of_ms - created >= _LIFE_DAYS * _DAY_MS)
     return np.where(young, np.minimum(out / 0.25, 1.0), np.nan)
