@@ -16,6 +16,8 @@ from pipelines.replacing import replacing, sync
 
 _STATISTICS: Final = ("epoch_hour", "requests", "offset")
 """Columns with minima and maxima in the log. Only integers: wrong bounds make readers drop rows."""
+_ROWS: Final = 1 << 16
+"""Rows of a row group: what a reader of a large file decodes at a time."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
         table, path, compression="zstd" if is_final else "snappy", use_dictionary=["account_id", "map_version"],
-        write_statistics=["account_id", "epoch_hour", "requests"], store_schema=False,
+        write_statistics=["account_id", "epoch_hour", "requests"], store_schema=False, row_group_size=_ROWS,
     )  # fmt: skip
     sync(path)
     return Written(f"{folder}/{name}", path.stat().st_size, partition, statistics(table), now_ms)

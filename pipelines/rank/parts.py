@@ -63,6 +63,7 @@ def in_parts(table: DeltaTable, days: Sequence[Day], most: int, scratch: Path) -
     scratch.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(READERS) as pool:
         list(pool.map(lambda day: _cut(day, bounds, scratch), days))
+    pa.default_memory_pool().release_unused()
     for part in range(len(bounds) + 1):
         yield [partial(_take, _place(scratch, day, part)) for day in days]
 
