@@ -95,16 +95,18 @@ def _examine(name: str, rows: Rows, most: int) -> Examined:
     if second is None:
         return Examined(len(first), len(rules), _broken(name, rules, first, shown))
     of_all = [rule for rule in rules if rule["type"] in _OF_ALL_ROWS]
-    keys = list(dict.fromkeys([*_columns(of_all), *([shown] if shown else [])]))
+    keys = [*dict.fromkeys([*_columns(of_all), *([shown] if shown else [])])] if of_all else []
     found: dict[tuple[str, str], Rule] = {}
     kept = []
+    count = 0
     for table in chain((first, second), tables):
         for rule in _broken(name, [rule for rule in rules if rule not in of_all], table, shown):
             before = found.get((rule.rule, rule.column))
             found[rule.rule, rule.column] = rule if before is None else _both(before, rule)
+        count += len(table)
         kept.append(table.select(keys))
-    whole = pa.concat_tables(kept)
-    return Examined(len(whole), len(rules), [*found.values(), *_broken(name, of_all, whole, shown)])
+    of_keys = _broken(name, of_all, pa.concat_tables(kept), shown) if keys else []
+    return Examined(count, len(rules), [*found.values(), *of_keys])
 
 
 def _tables(rows: Rows, most: int) -> Iterator[pa.Table]:

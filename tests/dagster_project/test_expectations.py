@@ -12,7 +12,7 @@ from dagster_project.defs.checks import as_result
 from dagster_project.expectations import Examined, Rule, examine
 from dagster_project.gatekeeper import Gatekeeper
 from pipelines.errors import ScarecrowError
-from schemas.mart import SUSPECT_ACCOUNTS
+from schemas.mart import ACCOUNT_LINKS, SUSPECT_ACCOUNTS
 from tests.small_mart import SmallMart
 
 SUITES = sorted(Path(str(files("schemas").joinpath("expectations"))).glob("*.json"))
@@ -90,6 +90,9 @@ def test_rows_that_come_in_batches_are_held_against_the_same_rules(accounts: pa.
         assert (found.rows, found.rules) == (whole.rows, whole.rules)
         assert sorted(map(str, found.failed)) == sorted(map(str, whole.failed))
     assert examine("suspect_accounts", accounts.to_reader(5), 7).failed == []
+    links = pa.table({name: ["a", "b", "c"] for name in ACCOUNT_LINKS.arrow().names})
+    found = examine("account_links", links, 2)  # which has no rule of all rows
+    assert (found.rows, found.failed) == (3, [])
     assert examine("suspect_accounts", accounts.slice(0, 0).to_reader()).is_critical
 
 
