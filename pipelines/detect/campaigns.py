@@ -17,11 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.detect import growth
 from pipelines.detect.alike import concentration, habits_of
-from pipelines.detect.candidates import Group, SameSource, candidates, habits, neighbours_of
+from pipelines.detect.candidates import Group, SameSource, candidates, habits
 from pipelines.detect.communities import PHI_LIMIT
 from pipelines.detect.evidence import Evidence
 from pipelines.detect.list_signs import list_signs
 from pipelines.detect.membership import Frame, Reading, frame, hold, near
+from pipelines.detect.neighbours import neighbours_of
 from pipelines.detect.options import DEFAULT, Options
 from pipelines.detect.same_source import THREADS
 
@@ -161,11 +162,13 @@ def find(same: SameSource, evidence: Sequence[Evidence], options: Options = DEFA
     rows = np.flatnonzero((accounts.prompts >= options.min_prompts) & (accounts.repeats < 0.6))
     kept: list[_Grown] = []
     taken = np.zeros(len(accounts), dtype=bool)
-    nearby = [neighbours_of(graph.links, len(accounts)) for graph in same.graphs]
-    f = frame(same, rows, own, habits_of(accounts, evidence, rows), nearby)
     # Groups are small: threads of the library would cost more than they save, and fight with ours.
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-        for found in _best_first(_search(f, candidates(same, nearby), own, pool)):
+        nearby = list(pool.map(lambda graph: neighbours_of(graph.links, len(accounts)), same.graphs))
+        framed = pool.submit(frame, same, rows, own, habits_of(accounts, evidence, rows), nearby)
+        groups = candidates(same, nearby)
+        f = framed.result()
+        for found in _best_first(_search(f, groups, own, pool)):
             # What is weaker than this adds nothing to any account.
             if CONFIDENCE * found.score <= -FLOOR or float(taken[found.members].mean()) >= OVERLAP:
                 continue
@@ -198,10 +201,12 @@ def _search(
 
     add(pool.map(lambda seed: growth.from_seed(f, seed.members, seed.graph), ranked[:SEEDS]))
     best: list[_Grown] = []
+    covers = np.zeros((AGAIN, len(own)), dtype=np.bool_)
     for one in _best_first(found):
         if len(best) >= AGAIN:
             break
-        if all(np.isin(one.members, other.members).mean() <= COVERED for other in best):
+        if bool((covers[: len(best), one.members].mean(axis=1) <= COVERED).all()):
+            covers[len(best), one.members] = True
             best.append(one)
     add(pool.map(lambda one: growth.again(f, one.group), best))
     return found

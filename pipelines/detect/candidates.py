@@ -4,18 +4,21 @@ Belongs here: the search over views and the measures of a group. Not here: what 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipelines.detect.accounts import Accounts
 from pipelines.detect.communities import cut, leiden, phi
 from pipelines.detect.disjointness import overlap
 from pipelines.detect.list_model import Urn, fit_urn
+from pipelines.detect.neighbours import Neighbours, linked_pairs
 from pipelines.detect.same_source import (
+    THREADS,
     Links,
     Vectors,
     bayes_factor,
@@ -90,42 +93,15 @@ def build_graph(accounts: Accounts, z: NDArray[np.float64], topics: int, view: V
 def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int) -> SameSource:
     """The graphs of all views."""
     z = usable_centroids(centroids)
-    return SameSource(
-        accounts,
-        fit_urn(accounts.histogram, topics),
-        tuple(build_graph(accounts, z, topics, view) for view in VIEWS),
-    )
-
-
-Neighbours = tuple[NDArray[np.int64], NDArray[np.int32]]
-"""Compressed adjacency: (offsets int64[accounts + 1], neighbours int32, ascending for each account)."""
-
-
-def neighbours_of(links: Links, size: int) -> Neighbours:
-    """Who is linked to whom, both ways."""
-    degree = np.bincount(links.a, minlength=size) + np.bincount(links.b, minlength=size)
-    offsets = np.concatenate(([0], np.cumsum(degree))).astype(np.int64)
-    neighbours = np.empty(int(offsets[-1]), dtype=np.int32)
-    _neighbours(links.a, links.b, offsets[:-1].copy(), neighbours)
-    return offsets, neighbours
-
-
-@njit(cache=True, nogil=True)
-def _neighbours(
-    a: NDArray[np.int64], b: NDArray[np.int64], free: NDArray[np.int64], out: NDArray[np.int32]
-) -> None:
-    """Links are ordered by a and b, so those that come before an account are written first, in order."""
-    for i in range(len(a)):
-        out[free[b[i]]] = a[i]
-        free[b[i]] += 1
-    for i in range(len(a)):
-        out[free[a[i]]] = b[i]
-        free[a[i]] += 1
+    # One thread for each product: those of the library would fight with ours.
+    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
+        urn = pool.submit(fit_urn, accounts.histogram, topics)
+        graphs = pool.map(lambda view: build_graph(accounts, z, topics, view), VIEWS)
+        return SameSource(accounts, urn.result(), tuple(graphs))
 
 
 def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
     """Groups of all views, each set of members once, with the measures of METHOD 3.2. nearby: of each view."""
-    size = len(same.accounts)
     found: list[Group] = []
     seen: set[bytes] = set()
     for place, (graph, near) in enumerate(zip(same.graphs, nearby, strict=True)):
@@ -135,35 +111,10 @@ def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
                 continue
             seen.add(members.tobytes())
             measures = habits(same.accounts, members) | repetition(same.accounts, members)
-            measures["density"] = density(near, members, size)
+            measures["density"] = linked_pairs(near, members) / (len(members) * (len(members) - 1) / 2)
             measures["phi"] = phi(graph.vectors.take(members))
             found.append(Group(members, place, measures))
     return found
-
-
-def count_links(nearby: Neighbours, members: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """How many of the members each account is linked to, int64[size]."""
-    count = np.zeros(size, dtype=np.int64)
-    _count_links(*nearby, members, count)
-    return count
-
-
-@njit(cache=True, nogil=True)
-def _count_links(
-    offsets: NDArray[np.int64],
-    neighbours: NDArray[np.int32],
-    members: NDArray[np.int64],
-    out: NDArray[np.int64],
-) -> None:
-    for member in members:
-        for k in range(offsets[member], offsets[member + 1]):
-            out[neighbours[k]] += 1
-
-
-def density(nearby: Neighbours, members: NDArray[np.int64], size: int) -> float:
-    """Share of the pairs of members that are linked."""
-    linked = int(count_links(nearby, members, size)[members].sum())
-    return linked / (len(members) * (len(members) - 1))
 
 
 def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:

@@ -50,8 +50,8 @@ def leiden(
 def _communities(
     links: Links, resolutions: Sequence[float], seed: int, smallest: int
 ) -> Iterator[NDArray[np.int64]]:
-    used, ends = np.unique(np.concatenate([links.a, links.b]), return_inverse=True)
-    pairs = np.column_stack([ends[: len(links.a)], ends[len(links.a) :]])
+    used, number = _linked(links)
+    pairs = np.column_stack([number[links.a], number[links.b]])
     graph = igraph.Graph(n=len(used), edges=pairs)
     for resolution in resolutions:
         igraph.set_random_number_generator(random.Random(seed))
@@ -63,12 +63,18 @@ def _communities(
         yield from sorted(groups, key=lambda group: int(group[0]))
 
 
+def _linked(links: Links) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(accounts with a link, ascending; the place of each account among them)."""
+    has = np.zeros(int(max(links.a.max(), links.b.max())) + 1, dtype=np.bool_)
+    has[links.a] = has[links.b] = True
+    return np.flatnonzero(has), np.cumsum(has) - 1
+
+
 def strongest(links: Links, most: int = MOST_LINKS) -> Links:
     """All links, or of more than `most` the strongest (ties with the last one are kept)."""
     if len(links.a) <= most:
         return links
-    accounts = len(np.unique(np.concatenate([links.a, links.b])))
-    count = max(most, LINKS_PER_ACCOUNT * accounts)
+    count = max(most, LINKS_PER_ACCOUNT * len(_linked(links)[0]))
     if len(links.a) <= count:
         return links
     least = np.partition(links.weight, len(links.a) - count)[len(links.a) - count]

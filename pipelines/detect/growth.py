@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.detect.communities import cut
-from pipelines.detect.membership import LEAST_ODDS, Frame, Reading, read
+from pipelines.detect.membership import LEAST_ODDS, Frame, Linked, Reading, linked_to, read
 
 SMALLEST: Final = 6
 """Members below which a list cannot be told."""
@@ -62,8 +62,10 @@ def joined(f: Frame, members: Members, view: int) -> Members:
 def peeled(f: Frame, members: Members, view: int) -> Reading | None:
     """The part of a group that lies furthest apart from all others; None when it is too small."""
     best, most = None, -np.inf
+    linked: Linked | None = None
     while len(members) >= SMALLEST:
-        group = read(f, members, view)
+        linked = linked_to(f, members, linked)
+        group = read(f, members, view, linked)
         apart = separation(group)
         if apart > most:
             best, most = group, apart

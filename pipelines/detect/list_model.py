@@ -27,17 +27,20 @@ _STEPS: Final = 4
 _URNS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e6)
 """Concentrations that are tried, in prompts; the last one is the population itself."""
 _LEAST: Final = 1e-9
+_ROUNDING: Final = 1e-6
+"""Share by which sums in single precision may differ."""
 _CAP: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Urn:
     """The population's prompts. ordinary: float64[cells], mean of the accounts' shares, each capped at 0.05 (METHOD
-    3.4). own: float64[nnz], probability of each entry of the histogram under the account's other prompts. topics: of
-    the prompt map."""
+    3.4). own: float64[nnz], probability of each entry of the histogram under the account's other prompts. telling:
+    float32[nnz], count of each entry over that probability. topics: of the prompt map."""
 
     ordinary: NDArray[np.float64]
     own: NDArray[np.float64]
+    telling: NDArray[np.float32]
     topics: int
 
 
@@ -92,7 +95,8 @@ def fit_urn(histogram: csr_matrix, topics: int) -> Urn:
     by_cell = _best_of(
         [(a * of_cell + histogram.data - 1) / (a + count - 1) for a in _URNS], histogram.data, owner, size
     )
-    return Urn(ordinary, np.maximum(by_topic * by_cell, _LEAST), topics)
+    own = np.maximum(by_topic * by_cell, _LEAST)
+    return Urn(ordinary, own, (histogram.data / own).astype(np.float32), topics)
 
 
 def _best_of(
@@ -150,9 +154,18 @@ def _ratios(
             middle = (low + high + 1) // 2
         best = -np.inf
         for s in range(max(low, 0), min(low + 2, len(shares))):
-            tried = 0.0
+            # The logarithm of a product, taken whenever the product leaves the range in which it is exact.
+            tried, product = 0.0, 1.0
             for j in range(end - begin):
-                tried += counts[begin + j] * np.log(1 + shares[s] * relative[j])
+                factor = 1 + shares[s] * relative[j]
+                if counts[begin + j] != 1:
+                    tried += counts[begin + j] * np.log(factor)
+                    continue
+                product *= factor
+                if not 1e-150 < product < 1e150:
+                    tried += np.log(product)
+                    product = 1.0
+            tried += np.log(product)
             if tried > best:
                 best = tried
                 share[i] = shares[s]
@@ -209,12 +222,14 @@ def may_reach(
     """Which accounts outside a list may have a ratio of at least least (float64[rows]), bool[rows]: no account that
     does is left out.
 
-    The log likelihood is concave in the share and 0 at 0, so its slope there bounds it by a line. Where it falls
-    already at the smallest share that is tried, that share is the best one and the line ends there.
+    The log likelihood is concave in the share and 0 at 0, so its tangents bound it. Where it falls already at the
+    smallest share that is tried, that share is the best one.
     """
     out = np.empty(len(rows), dtype=np.bool_)
-    entries = (histogram.indptr, histogram.indices, histogram.data)
-    _may_reach(rows, *entries, urn.own, cells, float(SHARES[0]), float(SHARES[-1]), least, out)
+    _may_reach(
+        rows, histogram.indptr, histogram.indices, histogram.data, urn.telling, cells, SHARES[:-1:2],
+        float(SHARES[-1]), least, out,
+    )  # fmt: skip
     return out
 
 
@@ -224,28 +239,34 @@ def _may_reach(
     indptr: NDArray[np.int32],
     indices: NDArray[np.int32],
     counts: NDArray[np.float64],
-    own: NDArray[np.float64],
+    telling: NDArray[np.float32],
     cells: NDArray[np.float64],
-    smallest: float,
+    shares: NDArray[np.float64],
     largest: float,
     least: NDArray[np.float64],
     out: NDArray[np.bool_],
 ) -> None:
+    """shares: where tangents are drawn, the smallest share that is tried first."""
     for i in range(len(rows)):
         out[i] = least[i] == -np.inf
         if not np.isfinite(least[i]):
             continue
         begin, end = indptr[rows[i]], indptr[rows[i] + 1]
-        slope = 0.0
+        listed, prompts = 0.0, 0.0
         for j in range(begin, end):
-            slope += counts[j] * (cells[indices[j]] / own[j] - 1)
-        if max(largest * slope, smallest * slope) < least[i]:
+            listed += telling[j] * cells[indices[j]]
+            prompts += counts[j]
+        slope = listed * (1 + _ROUNDING) - prompts
+        if max(largest * slope, shares[0] * slope) < least[i]:
             continue
-        out[i] = True
-        if smallest * slope >= least[i]:
-            continue
-        later = 0.0
-        for j in range(begin, end):
-            relative = cells[indices[j]] / own[j] - 1
-            later += counts[j] * relative / (1 + smallest * relative)
-        out[i] = later > -_LEAST
+        bound, before = 0.0, 0.0
+        for share in shares:
+            bound += (share - before) * slope
+            before = share
+            slope = 10 * _ROUNDING * prompts
+            for j in range(begin, end):
+                seen = telling[j] * cells[indices[j]]
+                slope += counts[j] * (seen - counts[j]) / ((1 - share) * counts[j] + share * seen)
+            if bound >= least[i] or bound + (largest - share) * max(slope, 0.0) < least[i]:
+                break
+        out[i] = bound + (largest - before) * max(slope, 0.0) >= least[i]

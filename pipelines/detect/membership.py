@@ -27,8 +27,9 @@ from scipy.sparse import csr_matrix
 from pipelines.detect.accounts import Accounts
 from pipelines.detect.alike import Habits, alike, alike_table
 from pipelines.detect.arrays import entries_of
-from pipelines.detect.candidates import Neighbours, SameSource
+from pipelines.detect.candidates import SameSource
 from pipelines.detect.list_model import ListFit, fit_list, may_reach, ratios_to
+from pipelines.detect.neighbours import Neighbours
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -52,8 +53,8 @@ _ROUNDING: Final = 1e-6
 class Frame:
     """What does not change from group to group. rows: int64[r], accounts that may belong, ascending. place:
     int64[accounts], places in the rows, -1 for others. linked: per view who is linked to whom. habit: float64[r],
-    repeats, first turns and own evidence in nats. habits: of the rows. asked: longer prompts of all samples, csr
-    [accounts, prompts]. long: float64[accounts], how many they are."""
+    repeats, first turns and own evidence in nats. habits: of the rows. asked: longer prompts of all samples that
+    several accounts ask, csr[accounts, prompts]. long: float64[accounts], all longer prompts."""
 
     same: SameSource
     rows: NDArray[np.int64]
@@ -85,21 +86,25 @@ def frame(
         + np.log(np.maximum(accounts.first_turns, 0.05))
         + own
     )[rows]
-    asked = _long_prompts(accounts)
-    long = np.diff(asked.indptr).astype(np.float64)
+    asked, long = _long_prompts(accounts)
     place = np.full(len(accounts), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     return Frame(same, rows, place, linked, habit, habits, asked, long)
 
 
-def _long_prompts(accounts: Accounts) -> csr_matrix:
-    """Which longer prompt each account asked: csr int8[accounts, prompts]."""
+def _long_prompts(accounts: Accounts) -> tuple[csr_matrix, NDArray[np.float64]]:
+    """(which longer prompt that others ask too each account asked: csr int8[accounts, prompts]; how many longer prompts
+    it asked: float64[accounts])."""
     kept = accounts.sample.telling
-    distinct, prompt = np.unique(accounts.sample.hashes[kept], return_inverse=True)
     owner = accounts.sample.owner[kept]
-    return csr_matrix(
-        (np.ones(len(owner), np.int8), (owner, prompt)), shape=(len(accounts), max(len(distinct), 1))
+    _, prompt, askers = np.unique(accounts.sample.hashes[kept], return_inverse=True, return_counts=True)
+    shared = askers[prompt] > 1
+    number = np.cumsum(askers > 1) - 1
+    asked = csr_matrix(
+        (np.ones(int(shared.sum()), np.int8), (owner[shared], number[prompt[shared]])),
+        shape=(len(accounts), max(int((askers > 1).sum()), 1)),
     )
+    return asked, np.bincount(owner, minlength=len(accounts)).astype(np.float64)
 
 
 def shared_with(f: Frame, members: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -108,7 +113,7 @@ def shared_with(f: Frame, members: NDArray[np.int64], rows: NDArray[np.int64]) -
     inside = np.zeros(f.asked.shape[0], dtype=bool)
     inside[members] = True
     shared = np.zeros(len(rows))
-    times = np.zeros(f.asked.shape[1], dtype=np.int32)
+    times = np.zeros(f.asked.shape[1], dtype=np.uint8)
     _shared_with(rows, inside[rows], f.asked.indptr, f.asked.indices, f.asked.indices[entries], times, shared)
     return shared
 
@@ -120,44 +125,51 @@ def _shared_with(
     offsets: NDArray[np.int32],
     prompts: NDArray[np.int32],
     asked: NDArray[np.int32],
-    times: NDArray[np.int32],
+    times: NDArray[np.uint8],
     shared: NDArray[np.float64],
 ) -> None:
-    """asked: the members' prompts. times: int32[prompts], zeros."""
+    """asked: the members' prompts. times: uint8[prompts], zeros; counts up to 2."""
     for prompt in asked:
-        times[prompt] += 1
+        times[prompt] = min(times[prompt] + 1, 2)
     for i in range(len(rows)):
         for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
             shared[i] += times[prompts[k]] > inside[i]
 
 
-def linked_share(f: Frame, members: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the (other) members that each account that may belong is linked to, in the view that links it best;
-    float64[rows of the frame]."""
-    size = len(f.place)
-    count, most = np.empty(size, dtype=np.int32), np.zeros(size, dtype=np.int32)
-    for nearby in f.linked:
-        _most_linked(*nearby, members, count, most)
-    others = np.full(len(f.rows), float(len(members)))
-    others[f.place[members]] -= 1
-    return np.asarray(most[f.rows] / np.maximum(others, 1))
+@dataclass(frozen=True)
+class Linked:
+    """To how many of some members (int64[k], ascending) each account is linked, by view: int32[views, accounts]."""
+
+    members: NDArray[np.int64]
+    count: NDArray[np.int32]
+
+
+def linked_to(f: Frame, members: NDArray[np.int64], known: Linked | None = None) -> Linked:
+    """known: the same of another group, from which to go on where the two differ by few."""
+    joined, left = members, members[:0]
+    count = np.zeros((len(f.linked), len(f.place)), dtype=np.int32)
+    if known is not None:
+        came = np.setdiff1d(members, known.members, assume_unique=True)
+        went = np.setdiff1d(known.members, members, assume_unique=True)
+        if len(came) + len(went) < len(members):
+            joined, left, count = came, went, known.count.copy()
+    for nearby, counted in zip(f.linked, count, strict=True):
+        _count_links(*nearby, joined, 1, counted)
+        _count_links(*nearby, left, -1, counted)
+    return Linked(members, count)
 
 
 @njit(cache=True, nogil=True)
-def _most_linked(
+def _count_links(
     offsets: NDArray[np.int64],
     neighbours: NDArray[np.int32],
     members: NDArray[np.int64],
+    each: int,
     count: NDArray[np.int32],
-    most: NDArray[np.int32],
 ) -> None:
-    """Raise `most` to how many members each account is linked to. count: int32[accounts], room."""
-    count[:] = 0
     for member in members:
         for k in range(offsets[member], offsets[member + 1]):
-            count[neighbours[k]] += 1
-    for other in range(len(most)):
-        most[other] = max(most[other], count[other])
+            count[neighbours[k]] += each
 
 
 def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -200,10 +212,10 @@ class Reading:
     share: NDArray[np.float64]
 
 
-def read(f: Frame, members: NDArray[np.int64], view: int) -> Reading:
+def read(f: Frame, members: NDArray[np.int64], view: int, linked: Linked | None = None) -> Reading:
     """Members (int64[k], ascending, all of them in the frame) and the accounts with links to them, held against their
-    list as far as the log-odds may lie above LEAST_ODDS."""
-    at, share = _looked_at(f, members)
+    list as far as the log-odds may lie above LEAST_ODDS. linked: who is linked to them, where that is known."""
+    at, share = _looked_at(f, linked or linked_to(f, members))
     accounts = f.same.accounts
     fitted = fit_list(accounts.histogram, f.same.urn, members)
     own = f.place[members]
@@ -218,13 +230,34 @@ def read(f: Frame, members: NDArray[np.int64], view: int) -> Reading:
     return Reading(members, view, fitted, odds[inside], at[some[likely]], odds[likely], at, share)
 
 
-def _looked_at(f: Frame, members: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(places of the members and of the accounts with links to them, share of the members that each is linked to)."""
-    share = linked_share(f, members)
-    near = share >= LEAST_LINKED
-    near[f.place[members]] = True
-    at = np.flatnonzero(near)
-    return at, share[at]
+def _looked_at(f: Frame, linked: Linked) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(places of the members and of the accounts with links to them; share of the other members that each of these is
+    linked to, in the view that links it best)."""
+    at, share = np.empty(len(f.rows), dtype=np.int64), np.empty(len(f.rows))
+    inside = np.zeros(len(f.rows), dtype=np.bool_)
+    inside[f.place[linked.members]] = True
+    found = _look(f.rows, inside, len(linked.members), linked.count, at, share)
+    return at[:found].copy(), share[:found].copy()
+
+
+@njit(cache=True, nogil=True)
+def _look(
+    rows: NDArray[np.int64],
+    inside: NDArray[np.bool_],
+    members: int,
+    count: NDArray[np.int32],
+    at: NDArray[np.int64],
+    share: NDArray[np.float64],
+) -> int:
+    found = 0
+    for i in range(len(rows)):
+        most = 0
+        for view in range(len(count)):
+            most = max(most, count[view, rows[i]])
+        at[found] = i
+        share[found] = most / max(members - inside[i], 1)
+        found += inside[i] or share[found] >= LEAST_LINKED
+    return found
 
 
 @njit(cache=True, nogil=True)

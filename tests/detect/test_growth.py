@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipelines.detect.alike import habits_of
-from pipelines.detect.candidates import neighbours_of, same_source
+from pipelines.detect.candidates import same_source
 from pipelines.detect.growth import SMALLEST, again, from_seed, joined, peeled, separation
 from pipelines.detect.membership import Frame, frame, read
+from pipelines.detect.neighbours import neighbours_of
 from tests.detect.test_list_signs import CELLS, TOPICS, accounts_of, dealt, people
 
 HARVESTING = 24

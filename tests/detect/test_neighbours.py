@@ -1,14 +1,14 @@
-"""The density of a group is the share of its pairs that are linked."""
+"""Linked pairs of a group."""
 
 from itertools import combinations
 
 import numpy as np
 
-from pipelines.detect.candidates import density, neighbours_of
+from pipelines.detect.neighbours import linked_pairs, neighbours_of
 from pipelines.detect.same_source import Links
 
 
-def test_density_counts_linked_pairs_once() -> None:
+def test_linked_pairs_count_once() -> None:
     rng = np.random.default_rng(3)
     pairs = [pair for pair in combinations(range(40), 2) if rng.random() < 0.3]
     a, b = np.array(pairs).T
@@ -16,4 +16,4 @@ def test_density_counts_linked_pairs_once() -> None:
     for size in (2, 7, 40):
         members = np.sort(rng.choice(40, size, replace=False))
         chosen = list(combinations(members.tolist(), 2))
-        assert density(nearby, members, 40) == sum(pair in set(pairs) for pair in chosen) / len(chosen)
+        assert linked_pairs(nearby, members) == sum(pair in set(pairs) for pair in chosen)
