@@ -7,8 +7,8 @@ group is *peeled*: a fifth of it leaves at a time, the list is fitted anew, and 
 members' log-odds lie furthest above those of as many accounts outside. A campaign has such a point, where outsiders
 fall back at once; an interest fades out slowly.
 
-Belongs here: joining, peeling, cutting, and which groups are looked at again. Not here: the log-odds (`membership`),
-what a group is worth (`campaigns`).
+Belongs here: joining, peeling, cutting. Not here: the log-odds (`membership`), which groups are looked at and what they
+are worth (`campaigns`).
 """
 
 from typing import Final
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from pipelines.detect.communities import cut
 from pipelines.detect.membership import LEAST_ODDS, Frame, Linked, Reading, linked_to, read
 
+FEWEST: Final = 4
+"""Accounts below which a seed grows into nothing."""
 SMALLEST: Final = 6
 """Members below which a list cannot be told."""
 LEAVE: Final = 0.2
@@ -77,7 +79,7 @@ def peeled(f: Frame, members: Members, view: int) -> Reading | None:
 def from_seed(f: Frame, seed: Members, view: int) -> list[Reading]:
     """The list that a seed grows into, none when it holds too few."""
     seed = seed[f.place[seed] >= 0]
-    if len(seed) < 4:
+    if len(seed) < FEWEST:
         return []
     found = peeled(f, joined(f, seed, view), view)
     return [] if found is None else [found]
