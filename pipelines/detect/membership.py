@@ -198,8 +198,7 @@ class Reading:
 
     members: int64[k] account rows, ascending. view: place of the view in which means are compared. fitted: what they
     share. odds: float64[k], log-odds that each belongs to it. others: int64[m], places in the rows of the frame of
-    those beside them whose log-odds are above LEAST_ODDS; others_odds: float64[m]. at: int64[n], places of all who are
-    linked to members; share: float64[n], of the members.
+    those beside them whose log-odds are above LEAST_ODDS; others_odds: float64[m].
     """
 
     members: NDArray[np.int64]
@@ -208,8 +207,6 @@ class Reading:
     odds: NDArray[np.float64]
     others: NDArray[np.int64]
     others_odds: NDArray[np.float64]
-    at: NDArray[np.int64]
-    share: NDArray[np.float64]
 
 
 def read(f: Frame, members: NDArray[np.int64], view: int, linked: Linked | None = None) -> Reading:
@@ -227,7 +224,7 @@ def read(f: Frame, members: NDArray[np.int64], view: int, linked: Linked | None 
     inside = np.searchsorted(at[some], own)
     likely = odds > LEAST_ODDS
     likely[inside] = False
-    return Reading(members, view, fitted, odds[inside], at[some[likely]], odds[likely], at, share)
+    return Reading(members, view, fitted, odds[inside], at[some[likely]], odds[likely])
 
 
 def _looked_at(f: Frame, linked: Linked) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -306,8 +303,9 @@ def _odds(
 def hold(f: Frame, group: Reading) -> NDArray[np.float64]:
     """All accounts held against a list: log-odds float64[rows of the frame], -inf for those with hardly a link to its
     members, which are not looked at."""
+    at, share = _looked_at(f, linked_to(f, group.members))
     odds = np.full(len(f.rows), -np.inf)
-    odds[group.at] = _odds(f, group.members, group.view, group.fitted, group.at, group.share)
+    odds[at] = _odds(f, group.members, group.view, group.fitted, at, share)
     return odds
 
 
@@ -315,8 +313,9 @@ def near(f: Frame, group: Reading) -> int:
     """Accounts looked at beside the members that the list explains better than the lower quarter of the members."""
     histogram, urn, cells = f.same.accounts.histogram, f.same.urn, group.fitted.cells
     typical = float(np.quantile(group.fitted.ratio, 0.25))
-    least = np.full(len(group.at), typical - _ROUNDING)
-    least[np.searchsorted(group.at, f.place[group.members])] = np.inf
-    rows = f.rows[group.at]
+    at, _ = _looked_at(f, linked_to(f, group.members))
+    least = np.full(len(at), typical - _ROUNDING)
+    least[np.searchsorted(at, f.place[group.members])] = np.inf
+    rows = f.rows[at]
     ratio, _ = ratios_to(histogram, urn, rows[may_reach(histogram, urn, rows, cells, least)], cells)
     return int((ratio > typical).sum())
