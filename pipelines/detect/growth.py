@@ -51,14 +51,13 @@ def bar(group: Reading) -> float:
     return max((float(group.odds.mean()) + _beside(group)) / 2, 0.0)
 
 
-def joined(f: Frame, members: Members, view: int) -> Members:
+def joined(f: Frame, group: Reading) -> Members:
     """Whom the log-odds favour, members or not, the likeliest first; a group at most doubles. int64, account rows."""
-    group = read(f, members, view)
-    at = np.concatenate([f.place[members], group.others])
+    at = np.concatenate([f.place[group.members], group.others])
     odds = np.concatenate([group.odds, group.others_odds])
     at, odds = at[odds > 0], odds[odds > 0]
     best_first = at[np.lexsort((at, -odds))]
-    return np.sort(f.rows[best_first[: max(2 * len(members), _ROOM)]])
+    return np.sort(f.rows[best_first[: max(2 * len(group.members), _ROOM)]])
 
 
 def peeled(f: Frame, members: Members, view: int) -> Reading | None:
@@ -81,13 +80,13 @@ def from_seed(f: Frame, seed: Members, view: int) -> list[Reading]:
     seed = seed[f.place[seed] >= 0]
     if len(seed) < FEWEST:
         return []
-    found = peeled(f, joined(f, seed, view), view)
+    found = peeled(f, joined(f, read(f, seed, view)), view)
     return [] if found is None else [found]
 
 
 def again(f: Frame, group: Reading) -> list[Reading]:
     """Lists around a group that was found: whom it favours now, and the homogeneous parts of those (METHOD 3.2), each
     peeled. What two lists have in common holds them together at first."""
-    around = joined(f, group.members, 0)
+    around = joined(f, group if group.view == 0 else read(f, group.members, 0))
     parts = [part.members for part in cut(f.same.graphs[0].vectors, [around])] if len(around) else []
     return [found for part in parts if (found := peeled(f, part, 0)) is not None]

@@ -43,7 +43,7 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
     taken = histogram.data[entries] * fit.responsible
     prompts = accounts.prompts[members]
     load = np.bincount(owner, weights=taken, minlength=len(members)).astype(np.float64)
-    telling = _telling(accounts, members, owner * histogram.shape[1] + cells, fit.responsible)
+    places, weight = _telling(accounts, members, owner * histogram.shape[1] + cells, fit.responsible)
     return {
         "list_share": float((fit.share * prompts).sum() / max(float(prompts.sum()), 1.0)),
         "load_spread": _load_spread(load),
@@ -51,8 +51,8 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
         "topic_scatter": _topic_scatter(
             owner, cells // (histogram.shape[1] // urn.topics), taken, len(members), urn.topics
         ),
-        "shared_prompts": _shared(accounts, *telling),
-        "asked_again": _asked_again(accounts, *telling),
+        "shared_prompts": _part(weight, _several_ask(accounts.sample.hashes[places])),
+        "asked_again": _part(weight, accounts.sample.counts[places] > 1),
     }
 
 
@@ -89,12 +89,12 @@ def _telling(
     ]
 
 
-def _shared(accounts: Accounts, places: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
-    """places, weight: of `_telling`."""
-    _, prompt, times = np.unique(accounts.sample.hashes[places], return_inverse=True, return_counts=True)
-    return float(weight[times[prompt] > 1].sum() / max(float(weight.sum()), 1e-9))
+def _several_ask(prompts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which entries are prompts that occur more than once."""
+    _, prompt, times = np.unique(prompts, return_inverse=True, return_counts=True)
+    return np.asarray(times[prompt] > 1)
 
 
-def _asked_again(accounts: Accounts, places: NDArray[np.int64], weight: NDArray[np.float64]) -> float:
-    """places, weight: of `_telling`."""
-    return float(weight[accounts.sample.counts[places] > 1].sum() / max(float(weight.sum()), 1e-9))
+def _part(weight: NDArray[np.float64], which: NDArray[np.bool_]) -> float:
+    """Share of the weight."""
+    return float(weight[which].sum() / max(float(weight.sum()), 1e-9))

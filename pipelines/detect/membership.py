@@ -145,7 +145,7 @@ class Linked:
 
 
 def linked_to(f: Frame, members: NDArray[np.int64], known: Linked | None = None) -> Linked:
-    """known: the same of another group, from which to go on where the two differ by few."""
+    """Who is linked to some members. known: the same of another group, to go on from where the two differ by few."""
     joined, left = members, members[:0]
     count = np.zeros((len(f.linked), len(f.place)), dtype=np.int32)
     if known is not None:

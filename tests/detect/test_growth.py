@@ -44,7 +44,7 @@ def test_peeling_takes_the_others_out_of_a_group(f: Frame) -> None:
 
 def test_part_of_a_list_finds_the_rest_of_it(f: Frame) -> None:
     core = np.arange(10)
-    around = joined(f, core, 0)
+    around = joined(f, read(f, core, 0))
     assert len(core) < len(around) <= 2 * len(core)
     (found,) = from_seed(f, core, 0)
     whole = max(again(f, found), key=separation)
