@@ -112,30 +112,30 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     somebody deals out (`list_signs`), and what argues against it. Weights are round numbers that rank groups of worlds
     with all strategies well; a regression on whether a group harvests ranks the first ones worse."""
     return (
-        Reason("list_share", m["list_share"], 4.0 * (m["list_share"] - 0.71), "a popular interest"),
-        Reason("list_prompts", m["list_prompts"], 0.5 * _log(m["list_prompts"] / 25), "too little to tell"),
-        Reason("load_spread", m["load_spread"], -4.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
-        # Above 1 the members were not dealt random parts: an application, or a list asked in a few set phrases.
+        Reason("list_share", m["list_share"], 2.0 * (m["list_share"] - 0.71), "a popular interest"),
+        Reason("list_prompts", m["list_prompts"], 0.2 * _log(m["list_prompts"] / 25), "too little to tell"),
+        Reason("load_spread", m["load_spread"], -3.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
+        Reason("topic_scatter", m["topic_scatter"], -3.0 * _log(m["topic_scatter"] / 0.9), "one application"),
         Reason(
-            "topic_scatter", m["topic_scatter"], -3.0 * _log(min(m["topic_scatter"], 1.0) / 0.85), "one application"
+            "separation", m["separation"], 0.1 * (float(np.clip(m["separation"], 0, 14)) - 5), "an unusual interest"
         ),
         Reason(
-            "accounts_nearby", m["near"], _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
+            "accounts_nearby", m["near"], 0.4 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
             "a popular interest: many others ask much the same",
         ),
         Reason(
-            "shared_prompts", m["shared_prompts"], 4.0 * _log(1 - m["shared_prompts"], 0.05),
+            "shared_prompts", m["shared_prompts"], _log(1 - m["shared_prompts"], 0.05),
             "shared exercises or one application",
         ),
-        Reason("asked_again", m["asked_again"], -10.0 * m["asked_again"], "people try again"),
+        Reason("asked_again", m["asked_again"], -12.0 * m["asked_again"], "people try again"),
         Reason("common_habits", m["alike"], 0.1 * (float(np.clip(m["alike"], -2, 12)) - 5), "one popular program"),
-        Reason("first_turns", m["first_turns"], 0.5 * _log(m["first_turns"], 0.05), "people talk on"),
+        Reason("first_turns", m["first_turns"], 0.3 * _log(m["first_turns"], 0.05), "people talk on"),
         Reason("prompts_per_account", m["prompts"], 6.0 * _log(min(1.0, m["prompts"] / 20)), "too little to tell"),
-        Reason("few_members", m["size"], 2.0 * _log(min(m["size"], 12.0) / 12), "chance, among so many accounts"),
+        # What speaks for the accounts one by one counts there, not again for the group.
         Reason(
             "members_own_evidence", m["pooled"],
-            0.2 * float(np.clip(m["pooled"], 0, 1)) * float(np.sqrt(min(m["size"], 60.0))),
-            "members who each work like a program for reasons of their own",
+            float(np.clip(m["pooled"], -0.5, 0)) * float(np.sqrt(min(m["size"], 60.0))),
+            "members who each look like people",
         ),
         Reason("one_organisation", m["one_org"], -4.0 * float(m["one_org"] > 0.6), "one customer's own accounts"),
     )  # fmt: skip
@@ -226,7 +226,8 @@ def _measured(f: Frame, own: NDArray[np.float64], group: Reading) -> _Grown:
     """A group with its reasons."""
     accounts, members = f.same.accounts, group.members
     signs = list_signs(accounts, f.same.urn, members, group.fitted)
-    m = habits(accounts, members) | _hand(f, own, members) | signs | {"near": float(near(f, group))}
+    beside = {"near": float(near(f, group)), "separation": growth.separation(group)}
+    m = habits(accounts, members) | _hand(f, own, members) | signs | beside
     return _Grown(group, group_reasons(m))
 
 

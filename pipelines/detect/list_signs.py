@@ -21,7 +21,6 @@ USUAL_SPREAD: Final = 0.8
 """Coefficient of variation of what members of an ordinary group ask from what they share."""
 _USUAL_MEMBERS: Final = 4.0
 _LEAST_SPREAD: Final = 0.15
-_RARE_TOPIC: Final = 0.005
 _LEAST_EXPECTED: Final = 0.3
 _LEAST_SCATTER: Final = 0.3
 """Below this the members took too little for their topics to say more."""
@@ -32,9 +31,9 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
 
     list_share: share of all their prompts that the list explains. load_spread: coefficient of variation of the prompts
     that each took from it, drawn towards the usual one in small groups. list_prompts: what the middle member took.
-    topic_scatter: chi-square of the topics of each against the list's, per degree of freedom; 1 when each was dealt a
-    random part of the list. shared_prompts: share of the longer prompts of the list that several members asked.
-    asked_again: share of them that a member asked more than once.
+    topic_scatter: chi-square of the topics of each against the list's, over what it comes to when each is dealt a
+    random part of the list; more when everyone has a corner of his own. shared_prompts: share of the longer prompts of
+    the list that several members asked. asked_again: share of them that a member asked more than once.
     """
     histogram = accounts.histogram
     entries = entries_of(histogram.indptr, members)
@@ -49,7 +48,12 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
         "load_spread": _load_spread(load),
         "list_prompts": float(np.median(load)),
         "topic_scatter": _topic_scatter(
-            owner, cells // (histogram.shape[1] // urn.topics), taken, len(members), urn.topics
+            owner,
+            cells // (histogram.shape[1] // urn.topics),
+            histogram.data[entries].astype(np.float64),
+            fit.responsible,
+            len(members),
+            urn.topics,
         ),
         "shared_prompts": _part(weight, _several_ask(accounts.sample.hashes[places])),
         "asked_again": _part(weight, accounts.sample.counts[places] > 1),
@@ -64,14 +68,31 @@ def _load_spread(load: NDArray[np.float64]) -> float:
 
 
 def _topic_scatter(
-    owner: NDArray[np.int64], topic: NDArray[np.int64], taken: NDArray[np.float64], k: int, topics: int
+    owner: NDArray[np.int64],
+    topic: NDArray[np.int64],
+    calls: NDArray[np.float64],
+    responsible: NDArray[np.float64],
+    k: int,
+    topics: int,
 ) -> float:
+    """Pearson's chi-square of what each of k members took from each topic, over what it comes to when every member is
+    dealt a random part of the list.
+
+    A prompt of which the list explains a share r counts r, so its count varies by r^2 p (1 - p); what a member took is
+    part of the list that it is held against, which takes away its share of that (the finite population). Topics with
+    next to nothing expected would make chi-square's mean depend on how the list is spread: both sides divide by the
+    same bounded expectation.
+    """
+    taken = calls * responsible
     counts = np.bincount(owner * topics + topic, weights=taken, minlength=k * topics).reshape(k, topics)
-    share = counts.sum(axis=0) / max(float(counts.sum()), 1e-9)
-    expected = counts.sum(axis=1, keepdims=True) * share
-    chi_square = float(((counts - expected) ** 2 / np.maximum(expected, _LEAST_EXPECTED)).sum())
-    freedom = max(k - 1, 1) * max(int((share > _RARE_TOPIC).sum()) - 1, 1)
-    return max(chi_square / freedom, _LEAST_SCATTER)
+    total = max(float(counts.sum()), 1e-9)
+    load = counts.sum(axis=1, keepdims=True)
+    share = counts.sum(axis=0) / total
+    expected = load * share
+    variance = float((taken * responsible).sum()) / total * expected * (1 - share) * (1 - load / total)
+    bounded = np.maximum(expected, _LEAST_EXPECTED)
+    dealt = float((variance / bounded).sum())
+    return max(float(((counts - expected) ** 2 / bounded).sum()) / max(dealt, 1e-9), _LEAST_SCATTER)
 
 
 def _telling(
