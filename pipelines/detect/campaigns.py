@@ -199,7 +199,10 @@ def _search(
         for measured in pool.map(lambda group: _measured(f, own, group), fresh):
             found[measured.members.tobytes()] = measured
 
-    add(pool.map(lambda seed: growth.from_seed(f, seed.members, seed.graph), ranked[:SEEDS]))
+    def worth(group: Reading) -> float:
+        return sum(reason.nats for reason in group_reasons(_measures(f, own, group)))
+
+    add(pool.map(lambda seed: growth.from_seed(f, seed.members, seed.graph, worth), ranked[:SEEDS]))
     best: list[_Grown] = []
     covers = np.zeros((AGAIN, len(own)), dtype=np.bool_)
     for one in _best_first(found):
@@ -208,7 +211,7 @@ def _search(
         if bool((covers[: len(best), one.members].mean(axis=1) <= COVERED).all()):
             covers[len(best), one.members] = True
             best.append(one)
-    add(pool.map(lambda one: growth.again(f, one.group), best))
+    add(pool.map(lambda one: growth.again(f, one.group, worth), best))
     return found
 
 
@@ -222,13 +225,17 @@ def _hand(f: Frame, own: NDArray[np.float64], members: NDArray[np.int64]) -> dic
     }
 
 
+def _measures(f: Frame, own: NDArray[np.float64], group: Reading) -> dict[str, float]:
+    """What is measured of a group, all but the accounts near it, which take longer to find than to read the group."""
+    members = group.members
+    signs = list_signs(f.same.accounts, f.same.urn, members, group.fitted)
+    beside = {"separation": growth.separation(group), "near": 0.0}
+    return habits(f.same.accounts, members) | _hand(f, own, members) | signs | beside
+
+
 def _measured(f: Frame, own: NDArray[np.float64], group: Reading) -> _Grown:
     """A group with its reasons."""
-    accounts, members = f.same.accounts, group.members
-    signs = list_signs(accounts, f.same.urn, members, group.fitted)
-    beside = {"near": float(near(f, group)), "separation": growth.separation(group)}
-    m = habits(accounts, members) | _hand(f, own, members) | signs | beside
-    return _Grown(group, group_reasons(m))
+    return _Grown(group, group_reasons(_measures(f, own, group) | {"near": float(near(f, group))}))
 
 
 def _both(group: float, account: NDArray[np.float64]) -> NDArray[np.float64]:

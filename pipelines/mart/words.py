@@ -38,7 +38,9 @@ _WORDS: dict[str, Wording] = {
     "list_prompts": Wording("Prompts of that list that a typical member asked", "count"),
     "asked_again": Wording("Prompts of that list that a member asked more than once", "share"),
     "common_habits": Wording("What the members have in common in how they work, in nats", "number"),
-    "separation": Wording("Log-odds of the members above those of as many likeliest others, in nats", "number"),
+    "separation": Wording(
+        "Log-odds of the members above those of as many likeliest others, in nats", "number"
+    ),
     "one_organisation": Wording("Members that belong to one organisation", "share"),
     "shared_prompts": Wording("Longer prompts of that list that several members asked", "share"),
     "templates": Wording("Prompts that open like another prompt of the account", "share"),
