@@ -112,12 +112,15 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     somebody deals out (`list_signs`), and what argues against it. Weights are round numbers that rank groups of worlds
     with all strategies well; a regression on whether a group harvests ranks the first ones worse."""
     return (
-        Reason("list_share", m["list_share"], 2.0 * (m["list_share"] - 0.71), "a popular interest"),
+        Reason("list_share", m["list_share"], 1.5 * (m["list_share"] - 0.71), "a popular interest"),
         Reason("list_prompts", m["list_prompts"], 0.2 * _log(m["list_prompts"] / 25), "too little to tell"),
         Reason("load_spread", m["load_spread"], -3.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
-        Reason("topic_scatter", m["topic_scatter"], -3.0 * _log(m["topic_scatter"] / 0.9), "one application"),
+        # Below what dealing makes of it, members are more alike than a list makes them: an application.
         Reason(
-            "separation", m["separation"], 0.1 * (float(np.clip(m["separation"], 0, 14)) - 5), "an unusual interest"
+            "topic_scatter", m["topic_scatter"], -3.0 * _log(max(m["topic_scatter"], 0.7) / 0.9), "one application"
+        ),
+        Reason(
+            "separation", m["separation"], 0.15 * (float(np.clip(m["separation"], 0, 14)) - 6), "an unusual interest"
         ),
         Reason(
             "accounts_nearby", m["near"], 0.4 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),

@@ -35,7 +35,7 @@ def f() -> Frame:
 
 def test_peeling_takes_the_others_out_of_a_group(f: Frame) -> None:
     mixture = np.arange(HARVESTING + 30)
-    found = peeled(f, mixture, 0)
+    found = peeled(f, mixture, 0, separation)
     assert found is not None
     assert set(found.members.tolist()) <= set(range(HARVESTING))
     assert len(found.members) > 0.7 * HARVESTING
@@ -46,15 +46,15 @@ def test_part_of_a_list_finds_the_rest_of_it(f: Frame) -> None:
     core = np.arange(10)
     around = joined(f, read(f, core, 0))
     assert len(core) < len(around) <= 2 * len(core)
-    (found,) = from_seed(f, core, 0)
-    whole = max(again(f, found), key=separation)
+    (found,) = from_seed(f, core, 0, separation)
+    whole = max(again(f, found, separation), key=separation)
     assert set(whole.members.tolist()) <= set(range(HARVESTING))
     assert len(whole.members) > max(len(core), 0.7 * HARVESTING)
 
 
 def test_too_few_are_no_list(f: Frame) -> None:
-    assert from_seed(f, np.arange(3), 0) == []
-    assert peeled(f, np.arange(SMALLEST - 1), 0) is None
+    assert from_seed(f, np.arange(3), 0, separation) == []
+    assert peeled(f, np.arange(SMALLEST - 1), 0, separation) is None
 
 
 def test_a_reading_holds_members_and_others_by_one_measure(f: Frame) -> None:

@@ -81,6 +81,15 @@ def test_uneven_loads_and_leanings_are_seen() -> None:
     assert leaning["topic_scatter"] > 1.4
 
 
+def test_scatter_does_not_hang_on_how_much_each_took() -> None:
+    """Most topics have next to nothing expected when a broad list is dealt out in small parts."""
+    rng = np.random.default_rng(5)
+    few = signs(accounts_of(dealt(rng, [12] * 30) + people(rng)), 30)
+    assert few["topic_scatter"] == pytest.approx(1.0, abs=0.15)
+    leaning = signs(accounts_of(dealt(rng, [12] * 30, leaning=0.5) + people(rng)), 30)
+    assert leaning["topic_scatter"] > few["topic_scatter"] + 0.1
+
+
 def test_prompts_of_the_list_that_several_asked_are_counted() -> None:
     rng = np.random.default_rng(3)
     exercises = rng.permutation(CELLS)[:60]
