@@ -113,7 +113,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
     with all strategies well; a regression on whether a group harvests ranks the first ones worse."""
     return (
         Reason("list_share", m["list_share"], 1.5 * (m["list_share"] - 0.71), "a popular interest"),
-        Reason("list_prompts", m["list_prompts"], 0.2 * _log(m["list_prompts"] / 25), "too little to tell"),
+        Reason("list_prompts", m["list_prompts"], 0.2 * _log(min(m["list_prompts"], 50) / 25), "too little to tell"),
         Reason("load_spread", m["load_spread"], -3.0 * _log(m["load_spread"] / 0.5), "a team that shares its work out"),
         # Below what dealing makes of it, members are more alike than a list makes them: an application.
         Reason(
@@ -123,7 +123,7 @@ def group_reasons(m: Mapping[str, float]) -> tuple[Reason, ...]:
             "separation", m["separation"], 0.15 * (float(np.clip(m["separation"], 0, 14)) - 6), "an unusual interest"
         ),
         Reason(
-            "accounts_nearby", m["near"], 0.4 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
+            "accounts_nearby", m["near"], 0.6 * _log(0.75 * m["size"] / (0.75 * m["size"] + m["near"])),
             "a popular interest: many others ask much the same",
         ),
         Reason(
