@@ -170,14 +170,14 @@ def test_every_setting_of_detection_does_what_it_says(tmp_path: Path) -> None:
     usual, few, with_p = ranked(tmp_path / "usual.duckdb", {})
     largest = max(map(len, usual.values()))
     stricter, fewer, more = ranked(
-        tmp_path / "few.duckdb", {"rank.detect.min_prompts": 20, "rank.detect.membership": 0.999}
+        tmp_path / "few.duckdb", {"rank.detect.min_prompts": 20, "rank.detect.membership": 0.99999}
     )
     assert few < fewer
     assert with_p > more
     assert few + with_p == fewer + more == 200
     assert max(map(len, stricter.values()), default=0) < largest
     with open_mart(str(tmp_path / "few.duckdb")) as opened:
-        assert opened.rows("SELECT count(*) FROM campaign_members WHERE membership < 0.999")[0][0] == 0
+        assert opened.rows("SELECT count(*) FROM campaign_members WHERE membership < 0.99999")[0][0] == 0
     none, *_ = ranked(tmp_path / "large.duckdb", {"rank.detect.smallest_campaign": largest + 1})
     assert none == {}
     with open_mart(str(tmp_path / "usual.duckdb")) as opened:
