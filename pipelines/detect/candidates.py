@@ -78,16 +78,16 @@ def build_graph(accounts: Accounts, z: NDArray[np.float64], topics: int, view: V
     v = vectors(capped(accounts.histogram, view, topics), z)
     rows = np.flatnonzero((v.n >= view.smallest) & (accounts.repeats < 0.5))
     inside = v.take(rows)
-    none = np.empty(0, dtype=np.int64)
     if len(rows) < 2:
-        return Graph(view, v, Links(none, none, none.astype(np.float64), none.astype(np.float64)))
+        return Graph(view, v, Links.room(0))
     factor = bayes_factor(inside, np.arange(len(rows)))
     background = min(view.background, _MEAN_DEGREE / len(rows), 2 * _MOST_LINKS / len(rows) ** 2)
     # In a small world nearly every random pair has no weight at all (-inf), between which no quantile can be drawn.
     weights = np.maximum(sampled_weights(inside, factor), -1e9)
     threshold = max(float(np.quantile(weights, 1 - background)), view.least)
     found = link(inside, factor, threshold)
-    return Graph(view, v, Links(rows[found.a], rows[found.b], found.weight, found.d2))
+    number = rows.astype(np.int32)
+    return Graph(view, v, Links(number[found.a], number[found.b], found.weight, found.d2))
 
 
 def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int) -> SameSource:
@@ -102,19 +102,23 @@ def same_source(accounts: Accounts, centroids: NDArray[np.float32], topics: int)
 
 def candidates(same: SameSource, nearby: Sequence[Neighbours]) -> list[Group]:
     """Groups of all views, each set of members once, with the measures of METHOD 3.2. nearby: of each view."""
-    found: list[Group] = []
-    seen: set[bytes] = set()
-    for place, (graph, near) in enumerate(zip(same.graphs, nearby, strict=True)):
-        for community in cut(graph.vectors, leiden(graph.links, RESOLUTIONS, seed=0)):
-            members = community.members
-            if len(members) < SMALLEST or members.tobytes() in seen:
-                continue
-            seen.add(members.tobytes())
-            measures = habits(same.accounts, members) | repetition(same.accounts, members)
-            measures["density"] = linked_pairs(near, members) / (len(members) * (len(members) - 1) / 2)
-            measures["phi"] = phi(graph.vectors.take(members))
-            found.append(Group(members, place, measures))
-    return found
+    with ThreadPoolExecutor(THREADS) as pool:
+        views = pool.map(
+            lambda graph: cut(graph.vectors, leiden(graph.links, RESOLUTIONS, seed=0)), same.graphs
+        )
+        found: list[Group] = []
+        seen: set[bytes] = set()
+        for place, (graph, near, communities) in enumerate(zip(same.graphs, nearby, views, strict=True)):
+            for community in communities:
+                members = community.members
+                if len(members) < SMALLEST or members.tobytes() in seen:
+                    continue
+                seen.add(members.tobytes())
+                measures = habits(same.accounts, members) | repetition(same.accounts, members)
+                measures["density"] = linked_pairs(near, members) / (len(members) * (len(members) - 1) / 2)
+                measures["phi"] = phi(graph.vectors.take(members))
+                found.append(Group(members, place, measures))
+        return found
 
 
 def habits(accounts: Accounts, members: NDArray[np.int64]) -> dict[str, float]:

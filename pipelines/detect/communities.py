@@ -1,18 +1,18 @@
 """Communities of the same-source graph, cut until each is homogeneous (METHOD 3.2).
 
-Belongs here: Leiden, phi, the cut in two. Not here: whether a community harvests (`campaigns`).
+Belongs here: which links are searched, phi, the cut in two. Not here: the search (`leiden`), whether a community
+harvests (`campaigns`).
 """
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import igraph
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
+from pipelines.detect.leiden import labels
 from pipelines.detect.same_source import Links, Vectors
 
 PHI_LIMIT: Final = 1.15
@@ -51,23 +51,18 @@ def _communities(
     links: Links, resolutions: Sequence[float], seed: int, smallest: int
 ) -> Iterator[NDArray[np.int64]]:
     used, number = _linked(links)
-    pairs = np.column_stack([number[links.a], number[links.b]])
-    graph = igraph.Graph(n=len(used), edges=pairs)
-    for resolution in resolutions:
-        igraph.set_random_number_generator(random.Random(seed))
-        found = graph.community_leiden(objective_function="CPM", resolution=resolution, n_iterations=3)
-        label = np.asarray(found.membership)
+    for label in labels(number[links.a], number[links.b], resolutions, seed):
         order = np.argsort(label, kind="stable")
         bounds = np.flatnonzero(np.diff(label[order])) + 1
         groups = [used[np.sort(part)] for part in np.split(order, bounds) if len(part) >= smallest]
         yield from sorted(groups, key=lambda group: int(group[0]))
 
 
-def _linked(links: Links) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(accounts with a link, ascending; the place of each account among them)."""
+def _linked(links: Links) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """(accounts with a link, ascending; the place of each account among them, int32)."""
     has = np.zeros(int(max(links.a.max(), links.b.max())) + 1, dtype=np.bool_)
     has[links.a] = has[links.b] = True
-    return np.flatnonzero(has), np.cumsum(has) - 1
+    return np.flatnonzero(has), np.cumsum(has, dtype=np.int32) - 1
 
 
 def strongest(links: Links, most: int = MOST_LINKS) -> Links:
@@ -77,8 +72,7 @@ def strongest(links: Links, most: int = MOST_LINKS) -> Links:
     count = max(most, LINKS_PER_ACCOUNT * len(_linked(links)[0]))
     if len(links.a) <= count:
         return links
-    least = np.partition(links.weight, len(links.a) - count)[len(links.a) - count]
-    kept = links.weight >= least
+    kept = links.weight >= np.partition(links.weight, len(links.a) - count)[len(links.a) - count]
     return Links(links.a[kept], links.b[kept], links.weight[kept], links.d2[kept])
 
 
@@ -92,17 +86,25 @@ def phi(v: Vectors) -> float:
     return scatter / max(float(v.trace.sum()) * (k - 1) / k, 1e-12)
 
 
+def _leading(rows: NDArray[np.float64], count: int = 3) -> NDArray[np.float64]:
+    """The leading right singular directions of rows float64[k, d], not of unit length, by the smaller of the two
+    products; float64[at most count, d]."""
+    few = min(rows.shape)
+    by_rows = len(rows) == few
+    product = rows @ rows.T if by_rows else rows.T @ rows
+    _, axes = eigh(product, subset_by_index=[max(few - count, 0), few - 1], check_finite=False, driver="evx")
+    leading = axes.T[::-1]
+    return np.asarray(leading @ rows if by_rows else leading)
+
+
 def split(v: Vectors) -> NDArray[np.bool_]:
     """Two means weighted by n, the better of several starts: along the leading principal directions of the means
     weighted by their precision. True for the side of the later half."""
     weight = v.n / v.n.sum()
     centred = v.mean - weight @ v.mean
-    scatter = (centred * weight[:, None]).T @ centred
-    last = len(scatter) - 1
-    _, axes = eigh(scatter, subset_by_index=[max(last - 2, 0), last], check_finite=False, driver="evx")
-    directions = axes.T[::-1]
+    directions = _leading(np.sqrt(weight)[:, None] * centred)
     best, best_loss = np.zeros(len(v.n), dtype=bool), np.inf
-    for direction in directions[:3]:
+    for direction in directions:
         along = centred @ direction
         side = along > 0
         for _ in range(_LLOYD_STEPS):

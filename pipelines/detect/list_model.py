@@ -21,6 +21,8 @@ from pipelines.detect.arrays import entries_of, owners_among, owners_of
 
 SHARES: Final = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98])
 """Shares of list prompts that are tried; the best one counts."""
+TANGENTS: Final = SHARES[:-1:2].copy()
+"""Shares at which the likelihood is bounded by its tangents, the smallest one that is tried first."""
 PRIOR_PROMPTS: Final = 50.0
 """Weight of the population in a list's distribution, in prompts."""
 _STEPS: Final = 4
@@ -114,6 +116,42 @@ def _best_of(
 
 
 @njit(cache=True, nogil=True)
+def best_share(
+    counts: NDArray[np.float64], relative: NDArray[np.float64], shares: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The largest log likelihood ratio of an account over the shares that are tried, and its share. relative: what the
+    list says of each of its entries over what its own urn does, less 1."""
+    # The log likelihood is concave in the share: its slope changes sign once, for most accounts below every share.
+    low, high, middle = -1, len(shares) - 1, 0
+    while low < high:
+        slope = 0.0
+        for j in range(len(counts)):
+            slope += counts[j] * relative[j] / (1 + shares[middle] * relative[j])
+        if slope > 0:
+            low = middle
+        else:
+            high = middle - 1
+        middle = (low + high + 1) // 2
+    best, share = -np.inf, 0.0
+    for s in range(max(low, 0), min(low + 2, len(shares))):
+        # The logarithm of a product, taken whenever the product leaves the range in which it is exact.
+        tried, product = 0.0, 1.0
+        for j in range(len(counts)):
+            factor = 1 + shares[s] * relative[j]
+            if counts[j] != 1:
+                tried += counts[j] * np.log(factor)
+                continue
+            product *= factor
+            if not 1e-150 < product < 1e150:
+                tried += np.log(product)
+                product = 1.0
+        tried += np.log(product)
+        if tried > best:
+            best, share = tried, shares[s]
+    return best, share
+
+
+@njit(cache=True, nogil=True)
 def _ratios(
     rows: NDArray[np.int64],
     indptr: NDArray[np.int32],
@@ -141,35 +179,7 @@ def _ratios(
             cell = indices[begin + j]
             listed = (mass[cell] - inside[at + j] + prior * ordinary[cell]) / (total - mine + prior)
             relative[j] = listed / own[begin + j] - 1
-        # The log likelihood is concave in the share: its slope changes sign once, for most accounts below every share.
-        low, high, middle = -1, len(shares) - 1, 0
-        while low < high:
-            slope = 0.0
-            for j in range(end - begin):
-                slope += counts[begin + j] * relative[j] / (1 + shares[middle] * relative[j])
-            if slope > 0:
-                low = middle
-            else:
-                high = middle - 1
-            middle = (low + high + 1) // 2
-        best = -np.inf
-        for s in range(max(low, 0), min(low + 2, len(shares))):
-            # The logarithm of a product, taken whenever the product leaves the range in which it is exact.
-            tried, product = 0.0, 1.0
-            for j in range(end - begin):
-                factor = 1 + shares[s] * relative[j]
-                if counts[begin + j] != 1:
-                    tried += counts[begin + j] * np.log(factor)
-                    continue
-                product *= factor
-                if not 1e-150 < product < 1e150:
-                    tried += np.log(product)
-                    product = 1.0
-            tried += np.log(product)
-            if tried > best:
-                best = tried
-                share[i] = shares[s]
-        ratio[i] = best
+        ratio[i], share[i] = best_share(counts[begin:end], relative, shares)
         at += end - begin
 
 
@@ -227,10 +237,44 @@ def may_reach(
     """
     out = np.empty(len(rows), dtype=np.bool_)
     _may_reach(
-        rows, histogram.indptr, histogram.indices, histogram.data, urn.telling, cells, SHARES[:-1:2],
-        float(SHARES[-1]), least, out,
+        rows, histogram.indptr, histogram.indices, histogram.data, urn.telling, cells, TANGENTS, float(SHARES[-1]),
+        least, out,
     )  # fmt: skip
     return out
+
+
+@njit(cache=True, nogil=True)
+def reaches(
+    indices: NDArray[np.int32],
+    counts: NDArray[np.float64],
+    telling: NDArray[np.float32],
+    cells: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    largest: float,
+    least: float,
+) -> bool:
+    """`may_reach` for the entries of one account. shares: where tangents are drawn, the smallest share that is tried
+    first. largest: the largest one that is tried."""
+    if not np.isfinite(least):
+        return bool(least < 0)
+    listed, prompts = 0.0, 0.0
+    for j in range(len(indices)):
+        listed += telling[j] * cells[indices[j]]
+        prompts += counts[j]
+    slope = listed * (1 + _ROUNDING) - prompts
+    if max(largest * slope, shares[0] * slope) < least:
+        return False
+    bound, before = 0.0, 0.0
+    for share in shares:
+        bound += (share - before) * slope
+        before = share
+        slope = 10 * _ROUNDING * prompts
+        for j in range(len(indices)):
+            seen = telling[j] * cells[indices[j]]
+            slope += counts[j] * (seen - counts[j]) / ((1 - share) * counts[j] + share * seen)
+        if bound >= least or bound + (largest - share) * max(slope, 0.0) < least:
+            break
+    return bool(bound + (largest - before) * max(slope, 0.0) >= least)
 
 
 @njit(cache=True, nogil=True)
@@ -246,27 +290,8 @@ def _may_reach(
     least: NDArray[np.float64],
     out: NDArray[np.bool_],
 ) -> None:
-    """shares: where tangents are drawn, the smallest share that is tried first."""
     for i in range(len(rows)):
-        out[i] = least[i] == -np.inf
-        if not np.isfinite(least[i]):
-            continue
         begin, end = indptr[rows[i]], indptr[rows[i] + 1]
-        listed, prompts = 0.0, 0.0
-        for j in range(begin, end):
-            listed += telling[j] * cells[indices[j]]
-            prompts += counts[j]
-        slope = listed * (1 + _ROUNDING) - prompts
-        if max(largest * slope, shares[0] * slope) < least[i]:
-            continue
-        bound, before = 0.0, 0.0
-        for share in shares:
-            bound += (share - before) * slope
-            before = share
-            slope = 10 * _ROUNDING * prompts
-            for j in range(begin, end):
-                seen = telling[j] * cells[indices[j]]
-                slope += counts[j] * (seen - counts[j]) / ((1 - share) * counts[j] + share * seen)
-            if bound >= least[i] or bound + (largest - share) * max(slope, 0.0) < least[i]:
-                break
-        out[i] = bound + (largest - before) * max(slope, 0.0) >= least[i]
+        out[i] = reaches(
+            indices[begin:end], counts[begin:end], telling[begin:end], cells, shares, largest, least[i]
+        )

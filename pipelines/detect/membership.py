@@ -28,8 +28,18 @@ from pipelines.detect.accounts import Accounts
 from pipelines.detect.alike import Habits, alike, alike_table
 from pipelines.detect.arrays import entries_of
 from pipelines.detect.candidates import SameSource
-from pipelines.detect.list_model import ListFit, fit_list, may_reach, ratios_to
+from pipelines.detect.list_model import (
+    SHARES,
+    TANGENTS,
+    ListFit,
+    best_share,
+    fit_list,
+    may_reach,
+    ratios_to,
+    reaches,
+)
 from pipelines.detect.neighbours import Neighbours
+from pipelines.detect.same_source import Vectors
 
 HEAVIEST: Final = 60.0
 """Prompts above which a member weighs no more in the group's centre."""
@@ -107,35 +117,6 @@ def _long_prompts(accounts: Accounts) -> tuple[csr_matrix, NDArray[np.float64]]:
     return asked, np.bincount(owner, minlength=len(accounts)).astype(np.float64)
 
 
-def shared_with(f: Frame, members: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How many longer prompts of some accounts another member asked too, float64[rows]."""
-    entries = entries_of(f.asked.indptr, members)
-    inside = np.zeros(f.asked.shape[0], dtype=bool)
-    inside[members] = True
-    shared = np.zeros(len(rows))
-    times = np.zeros(f.asked.shape[1], dtype=np.uint8)
-    _shared_with(rows, inside[rows], f.asked.indptr, f.asked.indices, f.asked.indices[entries], times, shared)
-    return shared
-
-
-@njit(cache=True, nogil=True)
-def _shared_with(
-    rows: NDArray[np.int64],
-    inside: NDArray[np.bool_],
-    offsets: NDArray[np.int32],
-    prompts: NDArray[np.int32],
-    asked: NDArray[np.int32],
-    times: NDArray[np.uint8],
-    shared: NDArray[np.float64],
-) -> None:
-    """asked: the members' prompts. times: uint8[prompts], zeros; counts up to 2."""
-    for prompt in asked:
-        times[prompt] = min(times[prompt] + 1, 2)
-    for i in range(len(rows)):
-        for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
-            shared[i] += times[prompts[k]] > inside[i]
-
-
 @dataclass(frozen=True)
 class Linked:
     """To how many of some members (int64[k], ascending) each account is linked, by view: int32[views, accounts]."""
@@ -172,26 +153,6 @@ def _count_links(
             count[neighbours[k]] += each
 
 
-def apart(f: Frame, members: NDArray[np.int64], view: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """D2 of the means of some accounts from the members' centre in standard errors, clipped to -6..8; float64[rows]. A
-    member is taken out of the centre before it is measured."""
-    v = f.same.graphs[view].vectors
-    weight = np.minimum(v.n[members], HEAVIEST)
-    total, mass = weight @ v.mean[members], max(float(weight.sum()), 1e-9)
-    distance = ((v.mean[rows] - total / mass) ** 2).sum(axis=1)
-    place = np.minimum(np.searchsorted(members, rows), len(members) - 1)
-    inside = members[place] == rows
-    own = members[place[inside]]
-    mine = np.minimum(v.n[own], HEAVIEST)[:, None]
-    distance[inside] = (
-        (v.mean[own] - (total - mine * v.mean[own]) / np.maximum(mass - mine, 1e-9)) ** 2
-    ).sum(axis=1)
-    n = np.maximum(v.n[rows], 1)
-    d2 = distance - v.trace[rows] / n - float(v.trace[members].mean()) / mass
-    spread = float(np.sqrt(np.mean(v.spread[members] ** 2)))
-    return np.asarray(np.clip(d2 / np.maximum(np.sqrt(2) * spread / n, 1e-9), -6, 8))
-
-
 @dataclass(frozen=True)
 class Reading:
     """Accounts held against the list of a group.
@@ -213,18 +174,12 @@ def read(f: Frame, members: NDArray[np.int64], view: int, linked: Linked | None 
     """Members (int64[k], ascending, all of them in the frame) and the accounts with links to them, held against their
     list as far as the log-odds may lie above LEAST_ODDS. linked: who is linked to them, where that is known."""
     at, share = _looked_at(f, linked or linked_to(f, members))
-    accounts = f.same.accounts
-    fitted = fit_list(accounts.histogram, f.same.urn, members)
-    own = f.place[members]
-    least = np.empty(len(at))
-    _least_ratios(at, share, f.habit, f.prior, alike_table(f.habits, own), f.habits.bins, least)
-    least[np.searchsorted(at, own)] = -np.inf
-    some = np.flatnonzero(may_reach(accounts.histogram, f.same.urn, f.rows[at], fitted.cells, least))
-    odds = _odds(f, members, view, fitted, at[some], share[some])
-    inside = np.searchsorted(at[some], own)
+    fitted = fit_list(f.same.accounts.histogram, f.same.urn, members)
+    odds = _odds(f, members, view, fitted, at, share, LEAST_ODDS)
     likely = odds > LEAST_ODDS
+    inside = np.searchsorted(at, f.place[members])
     likely[inside] = False
-    return Reading(members, view, fitted, odds[inside], at[some[likely]], odds[likely])
+    return Reading(members, view, fitted, odds[inside], at[likely], odds[likely])
 
 
 def _looked_at(f: Frame, linked: Linked) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -257,25 +212,6 @@ def _look(
     return found
 
 
-@njit(cache=True, nogil=True)
-def _least_ratios(
-    at: NDArray[np.int64],
-    share: NDArray[np.float64],
-    habit: NDArray[np.float64],
-    prior: float,
-    table: NDArray[np.float64],
-    bins: NDArray[np.int16],
-    least: NDArray[np.float64],
-) -> None:
-    """The ratios below which the log-odds of accounts that are no members cannot be above LEAST_ODDS, to rounding;
-    infinite where even the largest that counts would not do. table: what each bin of each habit says (`alike`)."""
-    for i in range(len(at)):
-        rest = LINKED * (share[i] - 0.5) + habit[at[i]] - prior - LEAST_ODDS
-        for h in range(len(table)):
-            rest += ALIKE * table[h, bins[at[i], h]]
-        least[i] = -rest - _ROUNDING if MOST_RATIO + rest > -_ROUNDING else np.inf
-
-
 def _odds(
     f: Frame,
     members: NDArray[np.int64],
@@ -283,21 +219,120 @@ def _odds(
     fitted: ListFit,
     at: NDArray[np.int64],
     share: NDArray[np.float64],
+    least: float,
 ) -> NDArray[np.float64]:
-    """Log-odds of some accounts, all members among them, whose own prompts are taken out of the list."""
-    rows = f.rows[at]
-    ratio, _ = ratios_to(f.same.accounts.histogram, f.same.urn, rows, fitted.cells)
-    ratio[np.searchsorted(at, f.place[members])] = fitted.ratio
-    shared = shared_with(f, members, rows) - USUAL_DUPLICATES * f.long[rows] - 1
-    return np.asarray(
-        np.minimum(ratio, MOST_RATIO)
-        + LINKED * (share - 0.5)
-        + f.habit[at]
-        + ALIKE * alike(f.habits, f.place[members], at)
-        - np.clip(shared, 0, 12)
-        - np.maximum(apart(f, members, view, rows) - 1.5, 0) ** 2
-        - f.prior
-    )
+    """Log-odds of some accounts, all members among them, whose own prompts are taken out of the list; -inf for others
+    whose log-odds are not above `least`."""
+    accounts, urn, own = f.same.accounts, f.same.urn, f.place[members]
+    odds = LINKED * (share - 0.5) + f.habit[at] - f.prior
+    ratio = np.full(len(at), np.nan)
+    inside = np.searchsorted(at, own)
+    odds[inside] += ALIKE * alike(f.habits, own, own)
+    ratio[inside] = fitted.ratio
+    table = ALIKE * alike_table(f.habits, own)
+    histogram, asked = accounts.histogram, f.asked
+    _add_terms(
+        f.rows, at, f.habits.bins, table, _centre(f.same.graphs[view].vectors, members),
+        (asked.indptr, asked.indices, f.long, _times_asked(f, members)),
+        (histogram.indptr, histogram.indices, histogram.data, urn.own, urn.telling), fitted.cells, ratio, least, odds,
+    )  # fmt: skip
+    return odds
+
+
+Centre = tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, float
+]
+"""(means and prompts of all accounts, D2 from themselves that noise gives their means; sum of the members' means, its
+weight, what noise adds to D2 from their centre, their spread)."""
+
+
+def _centre(v: Vectors, members: NDArray[np.int64]) -> Centre:
+    """Of the members in a view, none of whom weighs more than HEAVIEST prompts."""
+    weight = np.minimum(v.n[members], HEAVIEST)
+    mass = max(float(weight.sum()), 1e-9)
+    spread = float(np.sqrt(2 * np.mean(v.spread[members] ** 2)))
+    return v.mean, v.n, v.trace, weight @ v.mean[members], mass, float(v.trace[members].mean()) / mass, spread
+
+
+def _times_asked(f: Frame, members: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """How many of the members asked each longer prompt, at most 2: uint8[prompts]."""
+    times = np.zeros(f.asked.shape[1], dtype=np.uint8)
+    _count_asked(f.asked.indices[entries_of(f.asked.indptr, members)], times)
+    return times
+
+
+@njit(cache=True, nogil=True)
+def _count_asked(asked: NDArray[np.int32], times: NDArray[np.uint8]) -> None:
+    for prompt in asked:
+        times[prompt] = min(times[prompt] + 1, 2)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _squared_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    distance = 0.0
+    for k in range(len(one)):
+        distance += (one[k] - other[k]) ** 2
+    return distance
+
+
+@njit(cache=True, nogil=True)
+def _add_terms(
+    rows: NDArray[np.int64],
+    at: NDArray[np.int64],
+    bins: NDArray[np.int16],
+    table: NDArray[np.float64],
+    centre: Centre,
+    prompts: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]],
+    entries: tuple[
+        NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]
+    ],
+    cells: NDArray[np.float64],
+    ratio: NDArray[np.float64],
+    least: float,
+    odds: NDArray[np.float64],
+) -> None:
+    """Complete the log-odds, the cheapest terms first, for as long as they can still be above `least`. ratio: of the
+    members; NaN for others, whose log-odds lack what their habits say (table: nats, float64[h, bins]) as well. A member
+    is taken out of the centre before it is held against it."""
+    mean, n, trace, total, mass, noise, spread = centre
+    begin_asked, asked, long, times = prompts
+    begin_entry, indices, counts, own, telling = entries
+    relative, without = np.empty(len(cells)), np.empty(len(total))
+    middle = total / mass
+    largest, bar = SHARES[-1], least - _ROUNDING
+    for i in range(len(at)):
+        row = rows[at[i]]
+        member = not np.isnan(ratio[i])
+        begin, end = begin_entry[row], begin_entry[row + 1]
+        if not member:
+            for h in range(len(table)):
+                odds[i] += table[h, bins[at[i], h]]
+            if not reaches(
+                indices[begin:end], counts[begin:end], telling[begin:end], cells, TANGENTS, largest,
+                bar - odds[i] if odds[i] + MOST_RATIO >= bar else np.inf,
+            ):  # fmt: skip
+                odds[i] = -np.inf
+                continue
+        else:
+            mine = min(n[row], HEAVIEST)
+            for k in range(len(total)):
+                without[k] = (total[k] - mine * mean[row, k]) / max(mass - mine, 1e-9)
+        asks = max(n[row], 1.0)
+        distance = _squared_distance(mean[row], without if member else middle)
+        z = (distance - trace[row] / asks - noise) / max(spread / asks, 1e-9)
+        odds[i] -= max(min(z, 8.0) - 1.5, 0.0) ** 2
+        shared = -1.0 - USUAL_DUPLICATES * long[row]
+        for k in range(begin_asked[row], begin_asked[row + 1]):
+            shared += times[asked[k]] > member
+        odds[i] -= min(max(shared, 0.0), 12.0)
+        if not member:
+            if odds[i] + MOST_RATIO < bar:
+                odds[i] = -np.inf
+                continue
+            for j in range(begin, end):
+                relative[j - begin] = cells[indices[j]] / own[j] - 1
+            ratio[i] = best_share(counts[begin:end], relative, SHARES)[0]
+        odds[i] += min(ratio[i], MOST_RATIO)
 
 
 def hold(f: Frame, group: Reading) -> NDArray[np.float64]:
@@ -305,7 +340,7 @@ def hold(f: Frame, group: Reading) -> NDArray[np.float64]:
     members, which are not looked at."""
     at, share = _looked_at(f, linked_to(f, group.members))
     odds = np.full(len(f.rows), -np.inf)
-    odds[at] = _odds(f, group.members, group.view, group.fitted, at, share)
+    odds[at] = _odds(f, group.members, group.view, group.fitted, at, share, -np.inf)
     return odds
 
 

@@ -24,7 +24,7 @@ def neighbours_of(links: Links, size: int) -> Neighbours:
 
 @njit(cache=True, nogil=True)
 def _neighbours(
-    a: NDArray[np.int64], b: NDArray[np.int64], free: NDArray[np.int64], out: NDArray[np.int32]
+    a: NDArray[np.int32], b: NDArray[np.int32], free: NDArray[np.int64], out: NDArray[np.int32]
 ) -> None:
     """Links are ordered by a and b, so those that come before an account are written first, in order."""
     for i in range(len(a)):

@@ -60,12 +60,19 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Links:
-    """Linked pairs a < b, ordered by a and b. a, b: int64[m] account rows. weight: float64[m], log Bayes factor."""
+    """Linked pairs a < b, ordered by a and b. a, b: int32[m] account rows. weight: float32[m], log Bayes factor. d2:
+    float32[m]."""
 
-    a: NDArray[np.int64]
-    b: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    d2: NDArray[np.float64]
+    a: NDArray[np.int32]
+    b: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    d2: NDArray[np.float32]
+
+    @classmethod
+    def room(cls, size: int) -> "Links":
+        """Arrays for so many links, not filled in."""
+        a, b = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32)
+        return cls(a, b, np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32))
 
 
 @dataclass(frozen=True)
@@ -282,10 +289,10 @@ def _collect(
     step: float,
     table: NDArray[np.float64],
     threshold: float,
-    out_a: NDArray[np.int64],
-    out_b: NDArray[np.int64],
-    out_w: NDArray[np.float64],
-    out_d: NDArray[np.float64],
+    out_a: NDArray[np.int32],
+    out_b: NDArray[np.int32],
+    out_w: NDArray[np.float32],
+    out_d: NDArray[np.float32],
 ) -> int:
     """Links among the pairs of left x right, whose inner products are given, each in the order of its rows.
 
@@ -388,30 +395,32 @@ def link(v: Vectors, factor: BayesFactor, threshold: float, exact: int = EXACT) 
             for first in range(0, len(living), BLOCK)
         )
 
-    def compare(
-        task: tuple[int, NDArray[np.int64], NDArray[np.int64]],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    def compare(task: tuple[int, NDArray[np.int64], NDArray[np.int64]]) -> Links:
         cluster, one, other = task
         product = mean[one] @ mean[other].T
         room = 1 << 16
         while True:
-            a, b = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-            w, d = np.empty(room), np.empty(room)
+            out = Links.room(room)
             found = _collect(
                 product, one, other, cluster, nearest, own, noise, kind, kinds, furthest, factor.se, factor.low,
-                factor.step, factor.table, threshold, a, b, w, d,
+                factor.step, factor.table, threshold, out.a, out.b, out.weight, out.d2,
             )  # fmt: skip
             if found <= room:
-                return a[:found].copy(), b[:found].copy(), w[:found].copy(), d[:found].copy()
+                return Links(
+                    out.a[:found].copy(),
+                    out.b[:found].copy(),
+                    out.weight[:found].copy(),
+                    out.d2[:found].copy(),
+                )
             room = found
 
     # One thread for each product: those of the library would fight with ours.
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(compare, tasks))
-    none = np.empty(0, dtype=np.int64)
-    left = np.concatenate([none, *(part[0] for part in parts)])
-    right = np.concatenate([none, *(part[1] for part in parts)])
-    weight = np.concatenate([np.empty(0), *(part[2] for part in parts)])
-    apart = np.concatenate([np.empty(0), *(part[3] for part in parts)])
-    order = np.argsort(left << 32 | right)
+    parts.append(Links.room(0))
+    left = np.concatenate([part.a for part in parts])
+    right = np.concatenate([part.b for part in parts])
+    weight = np.concatenate([part.weight for part in parts])
+    apart = np.concatenate([part.d2 for part in parts])
+    order = np.argsort(left.astype(np.int64) << 32 | right)
     return Links(left[order], right[order], weight[order], apart[order])

@@ -25,7 +25,7 @@ def test_links_inside_planted_groups_are_kept_and_none_is_made_up() -> None:
     factor = bayes_factor(v, np.arange(len(group)))
     threshold = float(np.quantile(sampled_weights(v, factor), 0.97))
     every, some = link(v, factor, threshold), link(v, factor, threshold, exact=0)
-    keys = [links.a << 32 | links.b for links in (every, some)]
+    keys = [links.a.astype(np.int64) << 32 | links.b for links in (every, some)]
     kept = np.isin(keys[0], keys[1])
     planted = (group[every.a] >= 0) & (group[every.a] == group[every.b])
     assert planted.sum() > 1_500
