@@ -79,10 +79,10 @@ def _print_text(explained: "Explanation", top: int) -> None:
             _print_indented(console, " " * 8, finding.peers[:1].upper() + finding.peers[1:], "dim")
     count, together = explained.small
     if count:
-        item(
-            f"{count} smaller pieces of evidence, for and against, together (--json lists them)",
-            f"{together:+7.2f}",
+        pieces = (
+            "1 smaller piece of evidence" if count == 1 else f"{count} smaller pieces of evidence together"
         )
+        item(f"{pieces} (--json lists all)", f"{together:+7.2f}")
     for cause in explained.ordinary_causes:
         item(f"Ordinary cause: {cause.cause}")
         _print_indented(console, "  ", "would explain: " + terminal("; ".join(cause.explains)), "dim")

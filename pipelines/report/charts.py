@@ -211,7 +211,9 @@ def why_values(explained: Explanation) -> list[dict[str, object]]:
         bars.append(
             {
                 "row": len(bars),
-                "says": f"{count} smaller pieces of evidence together",
+                "says": "1 smaller piece of evidence"
+                if count == 1
+                else f"{count} smaller pieces of evidence together",
                 "family": "several",
                 "seen": "the table below has them",
                 "peers": "",
