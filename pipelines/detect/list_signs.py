@@ -41,7 +41,7 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
     cells = histogram.indices[entries].astype(np.int64)
     taken = histogram.data[entries] * fit.responsible
     prompts = accounts.prompts[members]
-    load = np.bincount(owner, weights=taken, minlength=len(members)).astype(np.float64)
+    load = np.bincount(owner, weights=taken, minlength=len(members)) * _beyond_sample(accounts, members)
     places, weight = _telling(accounts, members, owner * histogram.shape[1] + cells, fit.responsible)
     return {
         "list_share": float((fit.share * prompts).sum() / max(float(prompts.sum()), 1.0)),
@@ -58,6 +58,13 @@ def list_signs(accounts: Accounts, urn: Urn, members: NDArray[np.int64], fit: Li
         "shared_prompts": _part(weight, _several_ask(accounts.sample.hashes[places])),
         "asked_again": _part(weight, accounts.sample.counts[places] > 1),
     }
+
+
+def _beyond_sample(accounts: Accounts, members: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many prompts of each member stand behind one of its sample, float64[k]. Samples that are full are all of one
+    size, which would make heavy accounts look evenly fed."""
+    sampled = accounts.sample.offsets[members + 1] - accounts.sample.offsets[members]
+    return np.asarray(np.maximum(accounts.distinct[members] / np.maximum(sampled, 1), 1.0))
 
 
 def _load_spread(load: NDArray[np.float64]) -> float:

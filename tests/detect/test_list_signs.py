@@ -1,6 +1,7 @@
 """A list that one hand deals out, told from what people share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipelines.detect.accounts import Accounts, view
 from pipelines.detect.list_model import fit_list, fit_urn
 from pipelines.detect.list_signs import list_signs
+from schemas.account_hour import PROMPT_SAMPLE
 from tests.detect.worlds import rows_of, with_prompts
 
 CELLS, TOPICS = 1024, 32
@@ -106,3 +108,13 @@ def test_small_groups_are_drawn_towards_the_usual_spread() -> None:
     small = signs(accounts_of(dealt(rng, [40] * 4) + people(rng)), 4)
     large = signs(accounts_of(dealt(rng, [40] * 40) + people(rng)), 40)
     assert large["load_spread"] < small["load_spread"] < 0.8
+
+
+def test_full_samples_do_not_look_evenly_fed() -> None:
+    """Accounts that ask far more than a sample holds took as unequally as they asked."""
+    rng = np.random.default_rng(5)
+    accounts = accounts_of(dealt(rng, [PROMPT_SAMPLE] * 20) + people(rng))
+    asked = accounts.distinct.copy()
+    asked[:20] = np.geomspace(300, 6_000, 20)
+    assert signs(replace(accounts, distinct=asked), 20)["load_spread"] > 0.7
+    assert signs(accounts, 20)["load_spread"] < 0.4
